@@ -1,0 +1,138 @@
+"""What the manager shows: one frozen `Snapshot` a tick, for views, the API and the journal.
+
+Plain values only: sizes are bytes, times seconds, None means unknown, text is clean (see
+`names`). Nothing here reads a clock or a guest.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import msgspec
+
+from aerostat.errors import UsageError
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class MoveRow:
+    """One balloon that was moved, or would have been (`outcome` is ``observed``).
+
+    `outcome` is ``sent``, ``accepted``, ``failed: WHY`` or ``observed``. `time` is monotonic,
+    `wall` is seconds since the epoch.
+    """
+
+    key: str
+    name: str
+    from_size: int
+    to_size: int
+    reason: str
+    sentence: str
+    time: float
+    wall: float
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostRow:
+    """The accounts of one host, in bytes (see `aerostat.engine.plan`)."""
+
+    name: str
+    budget: int | None = None
+    available: int | None = None
+    held: int | None = None
+    permitted: int | None = None
+    outstanding: int | None = None
+    exposure: int | None = None
+    granted: int | None = None
+    spare: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GuestRow:
+    """One guest: what it said, what the host sees, what the engine thinks.
+
+    Rates are per second between the two newest samples: faults a second, and bytes a second for
+    swap. `condition` is an engine condition in lower case, or ``unreachable`` for a guest that
+    has never been read; `error` says why the newest attempt failed. `target_size` is what was
+    asked for last, or would be asked for now where the manager only observes.
+    """
+
+    key: str
+    name: str
+    source: str
+    max_size: int | None = None
+    guest_size: int | None = None
+    target_size: int | None = None
+    held: int | None = None
+    total_memory: int | None = None
+    free_memory: int | None = None
+    available_memory: int | None = None
+    disk_caches: int | None = None
+    major_fault_rate: float | None = None
+    swap_in_rate: float | None = None
+    swap_out_rate: float | None = None
+    pressure: float | None = None
+    confidence: float | None = None
+    sample_age: float | None = None
+    condition: str = "unreachable"
+    demand: int | None = None
+    reserve: int | None = None
+    entitlement: int | None = None
+    guarantee: int | None = None
+    ceiling: int | None = None
+    shares: float | None = None
+    managed: bool = True
+    pinned: int | None = None
+    last_move: str | None = None
+    last_move_age: float | None = None
+    failures: int = 0
+    error: str | None = None
+    statistics: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The whole house after one tick.
+
+    `time` is monotonic and `wall` seconds since the epoch; `mode` is ``manage`` or ``observe``;
+    `taken` and `given` are the bytes that accepted moves have asked for since the start;
+    `journal` is ``ok``, ``off`` or what is wrong with it; `problems` are sentences about
+    connectors, the state file and the like.
+    """
+
+    time: float
+    wall: float
+    mode: str = "observe"
+    tick: int = 0
+    tick_duration: float = 0.0
+    interval: float = 1.0
+    hosts: tuple[HostRow, ...] = ()
+    guests: tuple[GuestRow, ...] = ()
+    moves: int = 0
+    failures: int = 0
+    taken: int = 0
+    given: int = 0
+    journal: str = "off"
+    problems: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values ready for a JSON encoder, with the schema's number."""
+        return {"schema": SCHEMA, **msgspec.to_builtins(self)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Return the snapshot that `to_json` gave; raises `UsageError` for any other thing."""
+        schema = values.get("schema")
+        if schema != SCHEMA:
+            raise UsageError(f"snapshot of schema {schema!r}; this aerostat reads {SCHEMA}")
+        try:
+            return msgspec.convert(values, cls)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"not a snapshot: {error}") from error
+
+    def find(self, name: str) -> tuple[GuestRow, ...]:
+        """Return the guests that `name` means: the one with this key, else all of this name."""
+        by_key = tuple(guest for guest in self.guests if guest.key == name)
+        return by_key or tuple(guest for guest in self.guests if guest.name == name)
