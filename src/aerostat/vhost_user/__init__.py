@@ -1,0 +1,10 @@
+"""The vhost-user conversation: messages, descriptors and the back-end's side, sans-I/O.
+
+Standard library only; no socket is touched here (see `aerostat.device` for one that is).
+"""
+
+from aerostat.vhost_user.backend import Backend
+from aerostat.vhost_user.descriptors import OwnedDescriptor
+from aerostat.vhost_user.framing import ConversationError
+
+__all__ = ["Backend", "ConversationError", "OwnedDescriptor"]
