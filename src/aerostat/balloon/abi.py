@@ -1,0 +1,119 @@
+"""The balloon's numbers: features, queues, configuration space (virtio 1.2, 5.5.1 to 5.5.4).
+
+Pure.
+"""
+
+from collections.abc import Collection
+from enum import IntEnum
+from struct import Struct
+
+from aerostat.virtio.features import has
+
+DEVICE_ID = 5
+
+# The unit of the whole interface, whatever page size guest and host use (5.5.6).
+PAGE_SIZE = 4096
+
+MUST_TELL_HOST = 0
+STATS_VQ = 1
+DEFLATE_ON_OOM = 2
+FREE_PAGE_HINT = 3
+PAGE_POISON = 4
+PAGE_REPORTING = 5
+
+
+class Queue(IntEnum):
+    """What a virtqueue is for; the value is its number in the specification's table (5.5.2)."""
+
+    INFLATE = 0
+    DEFLATE = 1
+    STATS = 2
+    HINT = 3
+    REPORTING = 4
+
+
+#: The feature without which a queue does not exist.
+QUEUE_FEATURES = {
+    Queue.STATS: STATS_VQ,
+    Queue.HINT: FREE_PAGE_HINT,
+    Queue.REPORTING: PAGE_REPORTING,
+}
+
+
+def _queues(features: int) -> list[Queue]:
+    return [q for q in Queue if q not in QUEUE_FEATURES or has(features, QUEUE_FEATURES[q])]
+
+
+def number_queues(offered: int, negotiated: int, configured: Collection[int]) -> dict[int, Queue]:
+    """Return which queue each virtqueue index is, for a driver that `configured` these indices.
+
+    The specification's table has fixed numbers, with holes where a feature is missing (5.5.2).
+    Linux numbers densely over the negotiated features, QEMU over the offered ones. The indices
+    that were given addresses show which rule is meant; where they do not, Linux's is taken.
+    """
+    exist = _queues(negotiated)
+    dense_negotiated = dict(enumerate(exist))
+    dense_offered = {i: q for i, q in enumerate(_queues(offered)) if q in exist}
+    fixed = {int(q): q for q in exist}
+    candidates = (dense_negotiated, dense_offered, fixed)
+    used = set(configured)
+    for candidate in candidates:
+        if used == candidate.keys():
+            return candidate
+    for candidate in candidates:  # a driver that leaves queues alone
+        if used <= candidate.keys():
+            return candidate
+    return dense_negotiated
+
+
+class Config:
+    """The configuration space: 16 bytes, little-endian under the legacy interface too (5.5.4).
+
+    `num_pages` is the balloon's target, `actual` what the driver says that it holds, both in
+    pages of 4096 bytes.
+    """
+
+    SIZE = 16
+
+    __slots__ = ("_raw_actual", "actual", "cmd_id", "num_pages", "poison_val")
+
+    _FORMAT = Struct("<I4sII")
+    _ACTUAL = slice(4, 8)
+    _POISON_VAL = slice(12, 16)
+
+    def __init__(self) -> None:
+        self.num_pages = 0
+        self.cmd_id = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what the driver wrote; what the device wants stays."""
+        self._raw_actual = bytes(4)
+        self.actual = 0
+        self.poison_val = 0
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return `size` bytes from `offset`, zeros beyond the end. The caller bounds `size`.
+
+        Drivers must not mind a larger space than they know (2.5.1), and some ask for one.
+        """
+        return self._pack()[offset : offset + size].ljust(size, b"\0")
+
+    def write(self, offset: int, data: bytes, *, poison: bool = False) -> None:
+        """Take from a driver's write what a driver may write; `poison` says if PAGE_POISON holds.
+
+        Some front-ends send the field, some the whole space with stale copies of the rest, so
+        everything but `actual` and `poison_val` is passed over in silence (5.5.4).
+        """
+        raw = bytearray(self._pack())
+        data = data[: max(0, self.SIZE - offset)]
+        raw[offset : offset + len(data)] = data
+        self._raw_actual = bytes(raw[self._ACTUAL])
+        # Byte by byte, it counts when the most significant byte is there (5.5.6.1).
+        if offset < self._ACTUAL.stop <= offset + len(data):
+            self.actual = int.from_bytes(self._raw_actual, "little")
+        if poison:
+            self.poison_val = int.from_bytes(raw[self._POISON_VAL], "little")
+
+    def _pack(self) -> bytes:
+        return self._FORMAT.pack(self.num_pages, self._raw_actual, self.cmd_id, self.poison_val)
