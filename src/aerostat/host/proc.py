@@ -1,0 +1,39 @@
+"""Reading small files of `/proc`, and the lines they have in common (proc(5)). Reads files."""
+
+import os
+import re
+from collections.abc import Collection
+from pathlib import Path
+
+from aerostat.errors import MissingError
+
+# The largest file read here, `/proc/meminfo`, has about 1.5 KiB. Bounds what a file that is not
+# what it seems (the paths are configurable, for tests) makes us hold.
+_MAX_BYTES = 64 * 1024
+
+_LINE = re.compile(r"^(\w+(?:\(\w+\))?):[ \t]+([0-9]{1,15}) kB$", re.MULTILINE)
+
+
+def read_small(path: str | Path) -> str:
+    """Return the text of a file of `/proc`. Raises `OSError`."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, _MAX_BYTES).decode("ascii", "replace")
+    finally:
+        os.close(descriptor)
+
+
+def read_required(path: str | Path, purpose: str) -> str:
+    """Return the text of a file that every host should have. Raises `MissingError`."""
+    try:
+        return read_small(path)
+    except OSError as error:
+        raise MissingError(
+            f"{path} cannot be read ({error.strerror}); it tells {purpose}"
+        ) from error
+
+
+def parse_sizes(text: str, names: Collection[str]) -> dict[str, int]:
+    """Return the lines ``Name: 123 kB`` with these names, in bytes; those not there are left out."""
+    found = _LINE.findall(text)
+    return {name: int(size_kib) * 1024 for name, size_kib in found if name in names}
