@@ -1,0 +1,176 @@
+"""What each guest needs and how it fares, from what its driver says.
+
+Three estimates a guest: its **demand** (memory that it could not give without harm), its
+**reserve** (what it must keep spare: how far its demand grew within one reaction time), and its
+**pressure** (0 to 1). Each is graded by what the guest sends: with all 16 tags stalls and direct
+reclaim are seen; with ten the kernel's own estimate of available memory; with six only free
+memory, and cache counts as demand.
+
+Two traps are avoided here. Linux counts the faults that *swap-in* causes among the major faults,
+and swap-in is healing, not harm: it is subtracted. And the total that a guest reports falls with
+the balloon on some configurations and not on others, so it is never used: demand is the size that
+the host permits, less what lies idle.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from aerostat.balloon.abi import PAGE_SIZE
+from aerostat.balloon.statistics import Tag
+from aerostat.engine.observation import BoolArray, FloatArray, Guests
+from aerostat.engine.settings import Settings
+from aerostat.engine.state import State
+
+
+class Cause(IntEnum):
+    """What a guest's pressure shows in."""
+
+    NOTHING = 0
+    SCARCITY = 1
+    SWAP_OUT = 2
+    MAJOR_FAULTS = 3
+    STALLS = 4
+    DIRECT_RECLAIM = 5
+    OOM_KILL = 6
+    TOOK_BACK = 7
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimates:
+    """One row a guest."""
+
+    plausible: BoolArray
+    """Whether the last statistics can be true."""
+    age: FloatArray
+    """Of the last plausible sample; infinite for never."""
+    confidence: FloatArray
+    """1 for a fresh sample, falling to 0 for a silent guest."""
+    idle: FloatArray
+    """What the guest says it could give, bytes; NaN for not known."""
+    demand: FloatArray
+    reserve: FloatArray
+    growth: FloatArray
+    pressure: FloatArray
+    cause: FloatArray
+    took_back: BoolArray
+    """The guest has more memory than it was given: its driver deflated on OOM, or it restarted."""
+    statistics: FloatArray
+    """The last plausible statistics, and ..."""
+    sample_time: FloatArray
+    """... when they were made."""
+
+
+def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Estimates:
+    """Estimate every guest. `state` is aligned with `guests`, and `guests` are sane."""
+    plausible = _plausible(guests)
+    # A sample from the future is a clock that lies; it counts as made now.
+    made = np.minimum(guests.sample_time, now)
+    before = np.minimum(state.sample_time, now)
+    new = plausible & (np.isnan(before) | (made > before)) & ~np.isnan(made)
+    statistics = np.where(new[:, None], guests.statistics, state.statistics)
+    sample_time = np.where(new, made, before)
+
+    age = np.where(np.isnan(sample_time), np.inf, now - sample_time)
+    window = settings.silent_after - settings.fresh_for
+    confidence = np.clip((settings.silent_after - age) / window, 0.0, 1.0)
+
+    idle = _idle(statistics)
+    elapsed = np.where(new, made - before, np.nan)
+    demand = np.where(new, np.clip(guests.guest_size - idle, 0.0, guests.max_size), state.demand)
+    growth = _growth(state, demand, elapsed, settings)
+    floor = np.maximum(settings.reserve_floor, settings.reserve_share * guests.max_size)
+    limit = np.maximum(floor, settings.reserve_ceiling_share * guests.max_size)
+    took_back = guests.guest_size > np.fmax(state.guest_size, state.asked) + settings.smallest_move
+    spare = idle / (settings.scarcity_share * floor)
+    pressure, cause = _pressure(state, now, guests, settings, elapsed, spare)
+    return Estimates(
+        plausible=plausible,
+        age=age,
+        confidence=np.where(plausible, confidence, 0.0),
+        idle=idle,
+        demand=demand,
+        reserve=np.clip(growth, floor, limit),
+        growth=growth,
+        pressure=np.where(took_back, np.maximum(pressure, settings.harm_pressure), pressure),
+        cause=np.where(took_back & (cause == Cause.NOTHING), Cause.TOOK_BACK, cause),
+        took_back=took_back,
+        statistics=statistics,
+        sample_time=sample_time,
+    )
+
+
+def _plausible(guests: Guests) -> BoolArray:
+    """Tell which guests' figures can be true: no part of memory is larger than all of it."""
+    amounts = guests.statistics[
+        :, [Tag.FREE_MEMORY, Tag.TOTAL_MEMORY, Tag.AVAILABLE_MEMORY, Tag.DISK_CACHES]
+    ]
+    counters = np.nan_to_num(guests.statistics, nan=0.0)
+    possible = np.nan_to_num(amounts, nan=0.0) <= guests.max_size[:, None]
+    return np.asarray(possible.all(axis=1) & (counters >= 0).all(axis=1))
+
+
+def _idle(statistics: FloatArray) -> FloatArray:
+    available = statistics[:, Tag.AVAILABLE_MEMORY]
+    return np.where(np.isnan(available), statistics[:, Tag.FREE_MEMORY], available)
+
+
+def _growth(
+    state: State, demand: FloatArray, elapsed: FloatArray, settings: Settings
+) -> FloatArray:
+    """Return the worst growth of demand within a reaction time, slowly forgotten."""
+    seconds = np.nan_to_num(elapsed, nan=0.0)
+    kept = state.growth * np.exp(-seconds / settings.growth_memory)
+    step = np.nan_to_num(np.maximum(demand - state.demand, 0.0), nan=0.0)
+    # Samples that lie closer together than a reaction time are scaled up to it, but no more than
+    # twice: two samples a moment apart say little about three seconds.
+    scale = np.clip(settings.reaction_time / np.maximum(seconds, 1e-3), 1.0, 2.0)
+    return np.where(seconds > 0, np.maximum(kept, step * scale), state.growth)
+
+
+def _rate(state: State, guests: Guests, tag: Tag, elapsed: FloatArray) -> FloatArray:
+    """Return a counter's rate; 0 where it is absent, went backwards (a reboot) or is not new."""
+    step = guests.statistics[:, tag] - state.statistics[:, tag]
+    counted = (step > 0) & (elapsed > 0)
+    return np.divide(step, elapsed, out=np.zeros_like(step), where=counted)
+
+
+def _pressure(
+    state: State,
+    now: float,
+    guests: Guests,
+    settings: Settings,
+    elapsed: FloatArray,
+    spare: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """Return pressure and its cause. `spare` is idle memory over what counts as scarce."""
+
+    def rate(tag: Tag) -> FloatArray:
+        return _rate(state, guests, tag, elapsed)
+
+    def score(value: FloatArray, half: FloatArray | float) -> FloatArray:
+        """Return 0 for 0, 1/2 for `half`, towards 1 for much more."""
+        return np.asarray(value / (value + half))
+
+    # One percent of a guest's memory moved in a second for want of memory is half of the way to
+    # a guest that does nothing else; so are ten stalls, or a hundred faults that went to disk.
+    one_percent = np.maximum(0.01 * guests.max_size, 1.0)
+    faults = rate(Tag.MAJOR_FAULTS) - rate(Tag.SWAP_IN) / PAGE_SIZE
+    scores = np.zeros((len(Cause), len(guests)))
+    scores[Cause.SCARCITY] = np.clip(1.0 - np.nan_to_num(spare, nan=1.0), 0.0, 1.0)
+    scores[Cause.SWAP_OUT] = score(rate(Tag.SWAP_OUT), one_percent)
+    # Programs that start fault too: alone, major faults never make a distress.
+    scores[Cause.MAJOR_FAULTS] = 0.45 * score(np.maximum(faults, 0.0), 100.0)
+    scores[Cause.STALLS] = score(rate(Tag.ALLOC_STALLS), 10.0)
+    scores[Cause.DIRECT_RECLAIM] = score(rate(Tag.DIRECT_RECLAIMS), one_percent)
+    scores[Cause.OOM_KILL] = rate(Tag.OOM_KILLS) > 0
+
+    found = 1.0 - np.prod(1.0 - scores, axis=0)
+    since = 0.0 if np.isnan(state.stepped) else max(0.0, now - state.stepped)
+    kept = state.pressure * np.exp(-since / settings.pressure_fall)
+    cause = np.where(found > 0.01, np.argmax(scores, axis=0), Cause.NOTHING)
+    return (
+        np.maximum(found, kept),
+        np.where(found >= kept, cause, state.cause).astype(np.float64),
+    )

@@ -1,0 +1,48 @@
+"""Whether the host gains what balloons take.
+
+A balloon that grows inside a guest whose memory is locked, on huge pages or passed through to a
+device frees nothing: the guest suffers and nobody profits. So what a guest held when a taking
+began is remembered; once its size is below that, it must have let go of most of the difference
+within a while, or it is left alone. Taking pages that were never touched frees nothing either, and
+is no fault: then the guest held less than its new size to begin with.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from aerostat.engine.observation import BoolArray, FloatArray, Guests
+from aerostat.engine.settings import Settings
+from aerostat.engine.state import State
+
+LEAST_GAIN = 0.25
+"""A gain below this fraction of what was due counts as none."""
+
+
+class Gain(NamedTuple):
+    """One row a guest; NaN where nothing is under way."""
+
+    taking_held: FloatArray
+    due: FloatArray
+    useless_until: FloatArray
+
+
+def verify(state: State, now: float, guests: Guests, takes: BoolArray, settings: Settings) -> Gain:
+    """Return what is known of each guest's gain after this step, in which `takes` were asked."""
+    grown = guests.guest_size > state.guest_size
+    began = np.where(grown, np.nan, state.taking_held)
+    expected = began - guests.guest_size
+    owed = expected >= settings.gain_least
+    gained = began - guests.held >= LEAST_GAIN * expected
+    # A taking that has paid off begins anew from what is held now.
+    began = np.where(owed & gained, guests.held, began)
+    waiting = owed & ~gained & ~np.isnan(guests.held)
+    due = np.where(waiting, np.fmin(state.gain_due, now + settings.gain_patience), np.nan)
+    failed = due <= now
+    useless = np.where(failed, now + settings.useless_for, state.useless_until)
+    began = np.where(takes & np.isnan(began), guests.held, began)
+    return Gain(
+        taking_held=np.where(failed, np.nan, began),
+        due=np.where(failed, np.nan, due),
+        useless_until=np.minimum(useless, now + settings.useless_for),
+    )

@@ -1,0 +1,186 @@
+"""What comes out of a step: moves, and a sentence for each guest.
+
+A sentence is made only when somebody asks for it, from the columns of the plan: a simulation of a
+million steps writes none.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+
+from aerostat.engine.accounts import Accounts
+from aerostat.engine.estimates import Cause
+from aerostat.engine.observation import FloatArray, IntArray
+from aerostat.units import format_size
+
+
+class Condition(IntEnum):
+    """How far a guest can be managed at present."""
+
+    FRESH = 0
+    STALE = 1
+    SILENT = 2
+    STUCK = 3
+    USELESS = 4
+    EXEMPT = 5
+    IMPLAUSIBLE = 6
+
+
+class Reason(IntEnum):
+    """Why a guest is moved, or why it is not."""
+
+    # no move
+    CONTENT = 0
+    NOT_NEEDED = 1
+    FELT_IT = 2
+    DRAINING = 3
+    NOT_COVERED = 4
+    BLIND = 5
+    ALONE = 6
+    # moves that give
+    GROW_DISTRESS = 10
+    GROW_NEED = 11
+    GROW_COMFORT = 12
+    GROW_PINNED = 13
+    EASE = 14
+    WITHDRAW = 15
+    # moves that take
+    SHRINK_IDLE = 20
+    SHRINK_SHARE = 21
+    SHRINK_BLIND = 22
+    SHRINK_PINNED = 23
+    SHRINK_SURVIVAL = 24
+
+
+_SENTENCES = {
+    Reason.CONTENT: "has {size}: it uses {demand}, and {reserve} should stay in reserve",
+    Reason.NOT_NEEDED: "could give {surplus}, but nobody needs it",
+    Reason.FELT_IT: "is spared: it felt the want of memory lately ({cause})",
+    Reason.DRAINING: "is on its way from {size} to {asked}",
+    Reason.NOT_COVERED: "needs {want} and has {size}, but the host cannot cover more yet",
+    Reason.BLIND: "keeps its {size}: {blindness}, so nothing is taken",
+    Reason.ALONE: "is left alone: {condition}",
+    Reason.GROW_DISTRESS: "gets {change} at once: it is in distress ({cause})",
+    Reason.GROW_NEED: "gets {change}: it uses {demand} and should keep {reserve} in reserve",
+    Reason.GROW_COMFORT: "gets {change} back: nobody else needs it",
+    Reason.GROW_PINNED: "gets {change}: an operator set it to {pinned}",
+    Reason.EASE: "is asked for no more: it felt the want of memory ({cause})",
+    Reason.WITHDRAW: "is asked for no more: its balloon has not moved",
+    Reason.SHRINK_IDLE: "gives {change}: {idle} of its {size} lie idle, and {need} is needed",
+    Reason.SHRINK_SHARE: "gives {change}: it has more than its share of {entitlement}, and {need} "
+    "is needed",
+    Reason.SHRINK_BLIND: "gives {change}: {blindness}, it has more than its share of "
+    "{entitlement}, and {need} is needed",
+    Reason.SHRINK_PINNED: "gives {change}: an operator set it to {pinned}",
+    Reason.SHRINK_SURVIVAL: "gives {change} at once: the guests hold more than the host's budget",
+}
+
+_CAUSES = {
+    Cause.NOTHING: "no sign of it now",
+    Cause.SCARCITY: "only {idle} idle",
+    Cause.SWAP_OUT: "it is swapping out",
+    Cause.MAJOR_FAULTS: "it reads back from disk what it had dropped",
+    Cause.STALLS: "allocations stall",
+    Cause.DIRECT_RECLAIM: "its tasks must reclaim memory themselves",
+    Cause.OOM_KILL: "its kernel killed a task for memory",
+    Cause.TOOK_BACK: "it took memory back from the balloon",
+}
+
+_CONDITIONS = {
+    Condition.FRESH: "its figures are fresh",
+    Condition.STALE: "its figures are {age:.0f} s old",
+    Condition.SILENT: "it does not report",
+    Condition.STUCK: "its balloon does not move",
+    Condition.USELESS: "its balloon frees no memory of the host",
+    Condition.EXEMPT: "it is not to be managed",
+    Condition.IMPLAUSIBLE: "its figures cannot be true",
+}
+
+
+class Move(NamedTuple):
+    """One request to one balloon; sizes in bytes."""
+
+    key: str
+    from_size: int
+    to_size: int
+    reason: Reason
+    sentence: str
+
+    @property
+    def change(self) -> int:
+        """Return the bytes given (positive) or taken (negative)."""
+        return self.to_size - self.from_size
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """One row a guest, in the order of `keys`; sizes in bytes."""
+
+    keys: tuple[str, ...]
+    host: IntArray
+    guest_size: FloatArray
+    target_size: FloatArray
+    """What to ask of the balloon now; NaN for nothing."""
+    reason: IntArray
+    condition: IntArray
+    demand: FloatArray
+    reserve: FloatArray
+    idle: FloatArray
+    pressure: FloatArray
+    cause: IntArray
+    confidence: FloatArray
+    age: FloatArray
+    entitlement: FloatArray
+    want: FloatArray
+    aim: FloatArray
+    """Where the guest's size is going, step by step."""
+    pinned: FloatArray
+    asked: FloatArray
+    need: FloatArray
+    """One row a host: what was needed of its guests."""
+    accounts: Accounts
+
+    def moves(self) -> list[Move]:
+        """Return the requests to make, those that take first."""
+        rows = np.flatnonzero(~np.isnan(self.target_size))
+        change = self.target_size[rows] - self.guest_size[rows]
+        return [self._move(int(row)) for row in rows[np.argsort(change, kind="stable")]]
+
+    def explain(self, key: str) -> str:
+        """Return a sentence on what is done with guest `key`, and why. Raises KeyError."""
+        try:
+            row = self.keys.index(key)
+        except ValueError:
+            raise KeyError(key) from None
+        return self.sentence(row)
+
+    def sentence(self, row: int) -> str:
+        """Return the sentence on the guest in `row`."""
+        words = self._words(row)
+        cause = _CAUSES[Cause(int(self.cause[row]))].format(**words)
+        condition = _CONDITIONS[Condition(int(self.condition[row]))].format(age=self.age[row])
+        template = _SENTENCES[Reason(int(self.reason[row]))]
+        return template.format(cause=cause, condition=condition, blindness=condition, **words)
+
+    def _move(self, row: int) -> Move:
+        return Move(
+            key=self.keys[row],
+            from_size=int(self.guest_size[row]),
+            to_size=int(self.target_size[row]),
+            reason=Reason(int(self.reason[row])),
+            sentence=self.sentence(row),
+        )
+
+    def _words(self, row: int) -> dict[str, str]:
+        size, target = self.guest_size[row], self.target_size[row]
+        figures = {
+            "size": size,
+            "change": abs(target - size),
+            "surplus": size - self.want[row],
+            "need": self.need[self.host[row]],
+        }
+        for name in ("demand", "reserve", "idle", "want", "entitlement", "pinned", "asked"):
+            figures[name] = getattr(self, name)[row]
+        return {name: format_size(float(value)) for name, value in figures.items()}

@@ -1,0 +1,99 @@
+"""Every constant of the engine, in one place, each with its reason.
+
+Sizes are bytes, times are seconds, rates are a second, shares of memory are fractions of a guest's
+maximum.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from aerostat.units import MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an operator or a simulation may turn."""
+
+    mode: Literal["need", "density"] = "need"
+    """``need``: guests shrink only while the host, or another guest, needs the memory. ``density``:
+    idle memory is always taken; the operator's choice."""
+
+    pool_share: float = 0.04
+    """Fraction of the budget that comfort leaves free, so that the next need is met at once
+    instead of after somebody else's balloon has grown."""
+
+    reserve_floor: int = 24 * MIB
+    """No guest keeps less idle than this: the kernel's own watermarks and a shell need it."""
+
+    reserve_share: float = 0.06
+    """... nor less than this fraction of its maximum: large guests allocate in larger strides."""
+
+    reserve_ceiling_share: float = 0.25
+    """However bursty a guest was, its reserve stays below this fraction of its maximum."""
+
+    reaction_time: float = 3.0
+    """From a guest's need to memory in its hands: a sample's age, a tick, and a deflation. The
+    reserve is what demand grew by within this time, at its recent worst."""
+
+    growth_memory: float = 120.0
+    """Time constant with which a burst is forgotten."""
+
+    scarcity_share: float = 0.7
+    """Idle memory below this fraction of the least reserve counts as pressure by itself. Below 1,
+    or every guest that is held at its reserve would seem to suffer."""
+
+    pressure_fall: float = 4.0
+    """Pressure rises at once and falls with this time constant."""
+
+    harm_pressure: float = 0.2
+    """From here on a guest is said to feel it: shrinking stops."""
+
+    distress_pressure: float = 0.5
+    """From here on a guest is grown without rate limit, up to its entitlement."""
+
+    cooldown: float = 10.0
+    """After harm a guest is not shrunk for this long."""
+
+    shrink_rate: float = 0.06
+    """Fraction of the maximum that may be taken from a guest in a second."""
+
+    survival_factor: float = 4.0
+    """Shrinking is this many times faster while guests hold more than the budget."""
+
+    blind_factor: float = 0.2
+    """Shrinking without a fresh sample, which only contention allows, is this many times faster
+    (so: slower)."""
+
+    comfort_rate: float = 0.06
+    """Fraction of the maximum that may be given in a second to a guest that does not need it."""
+
+    smallest_move: int = 4 * MIB
+    """Smaller moves than this are not worth a request, unless a guest needs the memory."""
+
+    smallest_move_share: float = 0.02
+    """... nor smaller ones than this fraction of the guest's maximum."""
+
+    fresh_for: float = 5.0
+    """A sample is trusted in full for this long."""
+
+    silent_after: float = 30.0
+    """A guest without a sample for this long counts as silent."""
+
+    patience: float = 8.0
+    """A balloon that was asked to move and has not for this long is stuck."""
+
+    stuck_for: float = 30.0
+    """A stuck guest is not asked again for this long."""
+
+    gain_patience: float = 10.0
+    """The host must have gained what a balloon took after this long."""
+
+    gain_least: int = 32 * MIB
+    """A gain that should have been smaller than this is not judged: it drowns in noise."""
+
+    useless_for: float = 600.0
+    """A guest whose balloon frees nothing is left alone for this long, then tried again."""
+
+    longest_tick: float = 5.0
+    """Rate limits count at most this much time since the last step: a manager that was suspended
+    does not take in one stroke what it missed."""
