@@ -109,7 +109,7 @@ class Config:
         data = data[: max(0, self.SIZE - offset)]
         raw[offset : offset + len(data)] = data
         self._raw_actual = bytes(raw[self._ACTUAL])
-        # Byte by byte, it counts when the most significant byte is there (5.5.6.1).
+        # Byte by byte, it counts when the most significant byte is there (5.5.6.2.1).
         if offset < self._ACTUAL.stop <= offset + len(data):
             self.actual = int.from_bytes(self._raw_actual, "little")
         if poison:

@@ -11,7 +11,7 @@ and none of it raises.
 
     for event in device.service(Queue.INFLATE):
         if isinstance(event, Inflate):
-            punch(event.pieces)          # before the guest is told (5.5.6.1)
+            punch(event.pieces)          # before the guest is told (5.5.6.2)
         if isinstance(event, Inflate | Deflate):
             device.complete(event)
     for queue in device.take_notifications():
@@ -32,13 +32,14 @@ from aerostat.balloon.abi import (
     Config,
     Queue,
 )
+from aerostat.balloon.lane import COUNTERS, Lane
 from aerostat.balloon.pages import PFN_SIZE, merge_pfns
 from aerostat.balloon.statistics import ENTRY_SIZE, MAX_ENTRIES, Byteorder, parse
 from aerostat.errors import UsageError
-from aerostat.virtio.chain import MAX_READ, BadChain, Chain
+from aerostat.virtio.chain import Chain
 from aerostat.virtio.features import RING_INDIRECT_DESC, VERSION_1, bit, has
-from aerostat.virtio.memory import BadAddress, GuestMemory, Piece
-from aerostat.virtio.split_ring import BrokenRing, SplitRing
+from aerostat.virtio.memory import Piece
+from aerostat.virtio.split_ring import SplitRing
 
 DEFAULT_FEATURES = (
     bit(MUST_TELL_HOST)
@@ -61,18 +62,6 @@ BUDGET = 64
 STEP_PAGES = 4096
 
 _MAX_STATISTICS = MAX_ENTRIES * ENTRY_SIZE
-
-_COUNTERS = (
-    "bad_addresses",  # buffers that are not in guest memory
-    "bad_chains",  # chains that break the rules
-    "bad_features",  # feature sets with bits that were not offered
-    "broken_rings",  # rings that broke
-    "extra_statistics",  # statistics buffers sent while one was held
-    "implausible_actual",  # writes of more `actual` than the guest has pages
-    "oversized_buffers",  # buffers of which the excess, or for statistics all, was ignored
-    "outside_pages",  # pages inflated or deflated that are not guest memory
-    "useless_statistics",  # statistics buffers with nothing readable in them
-)
 
 
 class Inflate(NamedTuple):
@@ -113,30 +102,11 @@ class ActualChanged(NamedTuple):
 Event = Inflate | Deflate | StatisticsArrived
 
 
-class _Lane:
-    """One started queue: its ring, and how far the chain in hand has come.
-
-    On inflate and deflate queues `chain` is being worked through: `payload` from `offset` on is
-    still to be done, and while `awaited` the caller has an event that it has not completed. On
-    the statistics queue `chain` is the buffer held for the next request.
-    """
-
-    __slots__ = ("awaited", "broken", "chain", "offset", "payload", "ring")
-
-    def __init__(self, ring: SplitRing) -> None:
-        self.ring = ring
-        self.broken = False
-        self.chain: Chain | None = None
-        self.payload = b""
-        self.offset = 0
-        self.awaited = False
-
-
 class BalloonDevice:
     """A traditional memory balloon.
 
     `max_pages` (of 4096 bytes) bounds the target and what is believed of `actual`. `byteorder`
-    is the guest's own, for a driver that does not negotiate VERSION_1 (5.5.6.2.1). Raises
+    is the guest's own, for a driver that does not negotiate VERSION_1 (5.5.6.3.3). Raises
     `UsageError` for features that it could not honour.
     """
 
@@ -155,11 +125,13 @@ class BalloonDevice:
         self.negotiated = 0
         self.config = Config()
         self.max_pages = max_pages
-        self.counters = dict.fromkeys(_COUNTERS, 0)
+        self.counters = dict.fromkeys(COUNTERS, 0)
         self._guest_byteorder = byteorder
-        self._lanes: dict[Queue, _Lane] = {}
+        self._lanes: dict[Queue, Lane] = {}
         self._notify: set[Queue] = set()
         self._statistics_seen = False
+        self._latest: dict[int, int] = {}
+        self._put_back: dict[int, int] = {}
 
     # Features and configuration
 
@@ -214,7 +186,7 @@ class BalloonDevice:
             raise UsageError(f"not implemented: the {queue.name} queue")
         if queue in self._lanes:
             raise UsageError(f"the {queue.name} queue is running already")
-        self._lanes[queue] = _Lane(ring)
+        self._lanes[queue] = Lane(ring, self.counters)
 
     def stop(self, queue: Queue) -> int:
         """Stop `queue`, release its ring, and return the index to start it from again.
@@ -227,6 +199,8 @@ class BalloonDevice:
             return 0
         if lane.chain is not None:
             lane.ring.unpop()
+            if queue is Queue.STATS:
+                self._put_back = self._latest
         self._notify.discard(queue)
         lane.ring.release()
         return lane.ring.next_avail
@@ -241,6 +215,7 @@ class BalloonDevice:
         was_empty = self.balloon_size == 0
         self.negotiated = 0
         self._statistics_seen = False
+        self._put_back = {}
         self.config.reset()
         return None if was_empty else ActualChanged(0)
 
@@ -268,15 +243,9 @@ class BalloonDevice:
     def pending(self, queue: Queue) -> bool:
         """Return whether `service` would find work on `queue`."""
         lane = self._lanes.get(queue)
-        if lane is None or lane.broken:
+        if lane is None:
             return False
-        if lane.chain is not None and queue is not Queue.STATS:
-            return True
-        try:
-            return lane.ring.pending > 0
-        except BrokenRing:
-            self._break(lane)
-            return False
+        return lane.waiting or (lane.chain is not None and queue is not Queue.STATS)
 
     def complete(self, event: Inflate | Deflate) -> None:
         """Acknowledge an event whose pages have been seen to (5.5.6: by using the buffer).
@@ -289,7 +258,7 @@ class BalloonDevice:
             return
         lane.awaited = False
         if event.last:
-            lane.chain = None
+            lane.chain, lane.payload = None, b""
             self._give_back(queue, lane, event.chain)
 
     def take_notifications(self) -> list[Queue]:
@@ -322,26 +291,29 @@ class BalloonDevice:
     def _service_statistics(self, budget: int) -> Iterator[Event]:
         for _ in range(budget):
             lane = self._lanes.get(Queue.STATS)
-            chain = self._take(lane) if lane else None
+            chain = lane.take() if lane else None
             if lane is None or chain is None:
                 return
             older, lane.chain = lane.chain, chain
             if older is not None:  # a driver must not do this (5.5.6.3.1), but let it have it
                 self.counters["extra_statistics"] += 1
                 self._give_back(Queue.STATS, lane, older)
-            statistics = self._statistics(chain, lane.ring.memory)
-            if statistics:
+            statistics = self._statistics(lane, chain)
+            # A buffer that is found again after a pause has no news.
+            stale, self._put_back = statistics == self._put_back, {}
+            if statistics and not stale:
+                self._latest = statistics
                 yield StatisticsArrived(statistics)
 
-    def _statistics(self, chain: Chain, memory: GuestMemory) -> dict[int, int]:
+    def _statistics(self, lane: Lane, chain: Chain) -> dict[int, int]:
         first, self._statistics_seen = not self._statistics_seen, True
-        # Old drivers sent the first buffer as it lay in memory (5.5.6.4).
+        # Old drivers sent the first buffer as it lay in memory (5.5.6.3.3).
         if first and not has(self.negotiated, VERSION_1):
             return {}
         if chain.readable_length > _MAX_STATISTICS:
             self.counters["oversized_buffers"] += 1
             return {}
-        statistics = parse(self._read(chain, memory), self.byteorder)
+        statistics = parse(lane.read(chain), self.byteorder)
         if not statistics:
             self.counters["useless_statistics"] += 1
         return statistics
@@ -357,14 +329,14 @@ class BalloonDevice:
             if lane.awaited:
                 raise UsageError(f"complete the last {make.__name__} first")
             if lane.chain is None:
-                lane.chain = self._take(lane)
+                lane.chain = lane.take()
                 if lane.chain is None:
                     return
-                lane.payload = self._read(lane.chain, lane.ring.memory)
+                lane.payload = lane.read(lane.chain)
                 lane.offset = 0
             yield make(*self._step(lane, lane.chain))
 
-    def _step(self, lane: _Lane, chain: Chain) -> tuple[list[Piece], Chain, bool]:
+    def _step(self, lane: Lane, chain: Chain) -> tuple[list[Piece], Chain, bool]:
         end = lane.offset + STEP_PAGES * PFN_SIZE
         step = lane.payload[lane.offset : end]
         pieces, outside = lane.ring.memory.clip(merge_pfns(step, self.byteorder))
@@ -373,36 +345,7 @@ class BalloonDevice:
         lane.awaited = True
         return pieces, chain, end >= len(lane.payload)
 
-    # What a guest can do wrong
-
-    def _take(self, lane: _Lane) -> Chain | None:
-        if lane.broken:
-            return None
-        try:
-            return lane.ring.pop()
-        except BadChain as error:
-            # Given back empty like any other: a driver that waits for it in its shutdown, as
-            # Linux does, must not wait for ever.
-            self.counters["bad_chains"] += 1
-            return Chain(error.head, (), ())
-        except BrokenRing:
-            self._break(lane)
-            return None
-
-    def _break(self, lane: _Lane) -> None:
-        lane.broken = True
-        self.counters["broken_rings"] += 1
-
-    def _read(self, chain: Chain, memory: GuestMemory) -> bytes:
-        if chain.readable_length > MAX_READ:
-            self.counters["oversized_buffers"] += 1
-        try:
-            return chain.read(memory)
-        except BadAddress:
-            self.counters["bad_addresses"] += 1
-            return b""
-
-    def _give_back(self, queue: Queue, lane: _Lane, chain: Chain) -> None:
+    def _give_back(self, queue: Queue, lane: Lane, chain: Chain) -> None:
         # Nothing was written to it, whatever room the driver left for writing (2.7.8.2).
         lane.ring.push(chain.head)
         self._notify.add(queue)

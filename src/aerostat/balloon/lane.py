@@ -1,0 +1,80 @@
+"""One started queue of the balloon, and what a guest can do wrong on it.
+
+Touches guest memory through the queue's ring. Nothing here raises for anything that a guest did:
+it is counted, and answered so that the guest's driver can go on (virtio 1.2, 5.5.6).
+"""
+
+from aerostat.virtio.chain import MAX_READ, BadChain, Chain
+from aerostat.virtio.memory import BadAddress
+from aerostat.virtio.split_ring import BrokenRing, SplitRing
+
+#: What is counted, all of it a guest's doing.
+COUNTERS = (
+    "bad_addresses",  # buffers that are not in guest memory
+    "bad_chains",  # chains that break the rules
+    "bad_features",  # feature sets with bits that were not offered
+    "broken_rings",  # rings that broke
+    "extra_statistics",  # statistics buffers sent while one was held
+    "implausible_actual",  # writes of more `actual` than the guest has pages
+    "oversized_buffers",  # buffers of which the excess, or for statistics all, was ignored
+    "outside_pages",  # pages inflated or deflated that are not guest memory
+    "useless_statistics",  # statistics buffers with nothing readable in them
+)
+
+
+class Lane:
+    """A ring and how far the chain in hand has come.
+
+    On inflate and deflate queues `chain` is being worked through: `payload` from `offset` on is
+    still to be done, and while `awaited` the caller has an event that it has not completed. On
+    the statistics queue `chain` is the buffer held for the next request.
+    """
+
+    __slots__ = ("_counters", "awaited", "broken", "chain", "offset", "payload", "ring")
+
+    def __init__(self, ring: SplitRing, counters: dict[str, int]) -> None:
+        self.ring = ring
+        self.broken = False
+        self.chain: Chain | None = None
+        self.payload = b""
+        self.offset = 0
+        self.awaited = False
+        self._counters = counters
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the ring has a chain to take."""
+        try:
+            return not self.broken and self.ring.pending > 0
+        except BrokenRing:
+            self._break()
+            return False
+
+    def take(self) -> Chain | None:
+        """Take the next chain off the ring; None if there is none, or the ring is broken."""
+        if self.broken:
+            return None
+        try:
+            return self.ring.pop()
+        except BadChain as error:
+            # To be given back empty, like any other: a driver that waits for it in its shutdown,
+            # as Linux does, must not wait for ever.
+            self._counters["bad_chains"] += 1
+            return Chain(error.head, (), ())
+        except BrokenRing:
+            self._break()
+            return None
+
+    def read(self, chain: Chain) -> bytes:
+        """Return what `chain` says, at most `MAX_READ` bytes; nothing if it is not in memory."""
+        if chain.readable_length > MAX_READ:
+            self._counters["oversized_buffers"] += 1
+        try:
+            return chain.read(self.ring.memory)
+        except BadAddress:
+            self._counters["bad_addresses"] += 1
+            return b""
+
+    def _break(self) -> None:
+        self.broken = True
+        self._counters["broken_rings"] += 1
