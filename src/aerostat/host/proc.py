@@ -34,6 +34,6 @@ def read_required(path: str | Path, purpose: str) -> str:
 
 
 def parse_sizes(text: str, names: Collection[str]) -> dict[str, int]:
-    """Return the lines ``Name: 123 kB`` with these names, in bytes; those not there are left out."""
+    """Return the lines ``Name: 123 kB`` that have these names and are there, in bytes."""
     found = _LINE.findall(text)
     return {name: int(size_kib) * 1024 for name, size_kib in found if name in names}

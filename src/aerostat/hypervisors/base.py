@@ -62,14 +62,21 @@ class Connector(Protocol):
         """Return the guests there are now. Never waits for a guest."""
 
     async def sample(
-        self, keys: Sequence[str], timeout: float
+        self,
+        keys: Sequence[str],
+        timeout: float,  # noqa: ASYNC109 - a limit for each guest, not for the call
     ) -> dict[str, Reading | AerostatError]:
         """Read these guests at once, each within `timeout` seconds; each key is answered.
 
         What fails is answered with its error, and delays nobody else.
         """
 
-    async def set_target(self, key: str, size: int, timeout: float) -> None:
+    async def set_target(
+        self,
+        key: str,
+        size: int,
+        timeout: float,  # noqa: ASYNC109 - as in `sample`
+    ) -> None:
         """Ask the guest to keep `size` bytes of RAM; it complies in its own time, or does not.
 
         Raises `LinkError`, or another `AerostatError` if the guest cannot be asked at all.
