@@ -7,6 +7,7 @@ the test does what its transport needs.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from random import Random
 from struct import Struct
 from typing import NamedTuple
 
@@ -23,6 +24,9 @@ _USED_ELEMENT = Struct("<II")
 USER_BASE = 0x7F00_0000_0000
 
 Buffer = tuple[int, int]  # address, length
+
+# What `scribble` draws lengths from: sizes that mean something, and their neighbours.
+_LENGTHS = (0, 1, 4, 9, 10, 16, 32, 160, 1024, 1025, 4096, 1 << 20, (1 << 32) - 16, (1 << 32) - 1)
 
 
 def make_memory(*spans: tuple[int, int]) -> GuestMemory:
@@ -137,6 +141,20 @@ class DriverRing:
         """Overwrite one descriptor of the table."""
         descriptor = DESCRIPTOR.pack(address, length, flags, following)
         self.memory.write(self.desc + index * DESCRIPTOR.size, descriptor)
+
+    def scribble(self, source: Random, reach: int) -> None:
+        """Fill the ring with nonsense that is hard to tell from sense.
+
+        Addresses are below `reach`, links and heads at most one too high, and the avail index
+        is at most one too far ahead: so that devices get beyond their first check.
+        """
+        for index in range(self.size):
+            address, length = source.randrange(reach), source.choice(_LENGTHS)
+            following = source.randrange(self.size + 1)
+            self.write_descriptor(index, address, length, source.randrange(8), following)
+            self.avail_words.store(2 + index, source.randrange(self.size + source.randrange(2)))
+        ahead = source.randrange(self.size + 2)
+        self.avail_words.publish(1, (self.used_words.load(1) + ahead) & 0xFFFF)
 
     def jump(self, distance: int) -> None:
         """Move the avail index by `distance` without offering anything."""
