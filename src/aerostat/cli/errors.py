@@ -26,7 +26,7 @@ class NotThereError(AerostatError):
 
 
 # The first that fits, so that a kind stands before those it is made of.
-_CODES = {
+_CODES: dict[type[Exception], ExitCode] = {
     UsageError: ExitCode.USAGE,
     NotThereError: ExitCode.NOT_THERE,
     PermissionError: ExitCode.NOT_PERMITTED,

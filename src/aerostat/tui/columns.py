@@ -71,7 +71,7 @@ def guest_columns(name_width: int) -> tuple[Column, ...]:
         Column("FLT/s", 11, 5, _faults),
         Column("OUT/s", 12, 5, _swap_out),
         Column("LAST MINUTE", 7, 12, _sparks, 24, right=False),
-        Column("PRESSURE", 4, 10, _pressure, right=False),
+        Column("PRESSURE", 4, 11, _pressure, right=False),
         Column("AGE", 5, 4, _age),
         Column("LAST MOVE, AND WHY", 13, 24, _note, 48, right=False, words=True),
     )

@@ -21,8 +21,9 @@ from aerostat.tui.history import ViewState
 from aerostat.tui.text import clock, short_size
 
 _WIDE = 110  # cells from which columns stand further apart
-_LOG_LINES = 6
-_LOG_LINES_LEAST = 3
+_LOG_LINES = 6  # moves shown where the height does not matter
+_LOG_LINES_LEAST = 3  # moves for which guests make room
+_LOG_LINES_MOST = 16  # moves shown where there is room for more
 _LOG_NAME = 20  # cells, about: of a guest's name in the log
 _MARGIN = 1
 
@@ -42,25 +43,24 @@ def render(state: ViewState, width: int, height: int | None = None) -> Renderabl
     parts: list[RenderableType] = [*header, _guests(state, snapshot, width, rows)]
     if rows < len(snapshot.guests):
         parts.append(Text(f" … and {len(snapshot.guests) - rows} calmer ones", style="dim"))
-    return Group(*parts, Text(""), *_log(state, log_lines), *problems)
+    return Group(*parts, *_log(state, log_lines), *problems)
 
 
 def _room(height: int | None, header: list[Text], problems: list[Text]) -> int | None:
     """Return the lines left for guests and moves."""
     if height is None:
         return None
-    titles_and_gaps = 4  # the table's title, a possible "and N more", a gap, the log's title
+    titles_and_gaps = 4  # the table's title, "and N calmer ones", a gap, the log's title
     return max(height - len(header) - len(problems) - titles_and_gaps, 1)
 
 
 def _share_lines(guests: int, moves: int, room: int | None) -> tuple[int, int]:
     """Return how many guests and how many moves are shown in `room` lines."""
-    log = min(moves, _LOG_LINES)
-    if room is None or guests + log <= room:
-        return guests, log
-    log = min(log, max(room - guests, _LOG_LINES_LEAST))
-    rows = max(room - log, 1)
-    return min(rows, guests), min(log, max(room - rows, 0))
+    if room is None:
+        return guests, min(moves, _LOG_LINES)
+    log = min(moves, max(_LOG_LINES_LEAST, min(room - guests, _LOG_LINES_MOST)))
+    rows = min(guests, max(room - log, 1))
+    return rows, min(log, room - rows)
 
 
 def _header(state: ViewState, snapshot: Snapshot, width: int) -> Text:
@@ -169,7 +169,7 @@ def _log(state: ViewState, lines: int) -> Iterable[Text]:
         return
     newest = list(state.moves)[: -lines - 1 : -1]
     name_width = max(cell_len(clean_name(move.name, _LOG_NAME)) for move in newest)
-    yield Text(" LAST MOVES", style="dim")
+    yield Text("\n LAST MOVES", style="dim")
     for place, move in enumerate(newest):
         when = clock(move.time - state.started)
         yield Text.assemble(
