@@ -199,13 +199,17 @@ def encode_memory_table(regions: tuple[RegionDescription, ...]) -> bytes:
 
 
 def decode_memory_table(payload: bytes) -> tuple[RegionDescription, ...]:
-    """Decode the payload of SET_MEM_TABLE: as many regions as it says, and no more bytes."""
+    """Decode the payload of SET_MEM_TABLE.
+
+    It may be longer than the regions that count: user-mode Linux always sends room for two.
+    """
     if len(payload) < _TABLE_HEAD.size:
         raise PayloadError(f"a memory table of {len(payload)} bytes")
     count = _TABLE_HEAD.unpack_from(payload)[0]
-    body = payload[_TABLE_HEAD.size :]
-    if not 0 < count <= MAX_REGIONS or len(body) != count * _REGION.size:
+    end = _TABLE_HEAD.size + count * _REGION.size
+    if not 0 < count <= MAX_REGIONS or len(payload) < end:
         raise PayloadError(f"a memory table of {count} regions in {len(payload)} bytes")
+    body = payload[_TABLE_HEAD.size : end]
     return tuple(map(RegionDescription._make, _REGION.iter_unpack(body)))
 
 

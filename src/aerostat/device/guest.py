@@ -1,0 +1,131 @@
+"""One guest's balloon from its front-end's first message to its last, and over several of them.
+
+Where the two sides of a device process meet: a front-end (`aerostat.device.link`) brings memory
+and rings, control clients (`aerostat.device.commands`) ask for sizes and statistics. Touches
+neither's sockets. Implements the amounts of virtio 1.2, 5.5: everything here is in bytes.
+Standard library only.
+"""
+
+from collections.abc import Callable
+
+from aerostat.balloon.abi import PAGE_SIZE
+from aerostat.balloon.device import (
+    DEFAULT_FEATURES,
+    MAX_PAGES,
+    ActualChanged,
+    BalloonDevice,
+    ConfigChanged,
+)
+from aerostat.device.log import Log
+from aerostat.device.loop import Loop
+from aerostat.device.memory import MappedMemory
+from aerostat.device.sampler import Sampler
+from aerostat.units import MIB
+
+_COUNTERS = (
+    "front_ends",  # connections served
+    "broken_conversations",  # front-ends that were cut off for what they sent
+    "refused_requests",  # vhost-user requests answered with a failure, or passed over
+    "lost_calls",  # notifications that could not be delivered
+    "punches",  # system calls that gave memory back
+    "failed_punches",  # those that the file system refused
+    "punched_bytes",
+)
+
+
+class Guest:
+    """The guest behind one device. `size` is its RAM in bytes; None: as much as it shares."""
+
+    def __init__(
+        self, loop: Loop, log: Log, *, size: int | None = None, features: int = DEFAULT_FEATURES
+    ) -> None:
+        self.device = BalloonDevice(features=features)
+        self.sampler = Sampler(loop, self._ask)
+        self.memory: MappedMemory | None = None
+        self.log = log
+        self.counters = dict.fromkeys(_COUNTERS, 0)
+        # Who is told: the link (to announce a configuration, to notify a driver), the control.
+        self.on_config_changed: Callable[[], None] | None = None
+        self.on_notifications: Callable[[], None] | None = None
+        self.on_balloon_changed: Callable[[], None] | None = None
+        self._size = size
+        self._wanted_size: int | None = None
+        if size is not None:
+            self.device.max_pages = _pages(size)
+
+    # ---- sizes
+
+    @property
+    def max_size(self) -> int:
+        """The guest's RAM with an empty balloon; 0 while neither option nor front-end has said."""
+        if self._size is not None:
+            return self._size
+        if self.memory is None:
+            return 0
+        # A front-end may keep its kernel's image out of what it shares, so this is a little low.
+        return -(-self.memory.size // MIB) * MIB
+
+    @property
+    def guest_size(self) -> int:
+        """The RAM left to the guest, by its driver's own word."""
+        return max(0, self.max_size - self.device.balloon_size)
+
+    @property
+    def target_size(self) -> int:
+        """The RAM that the guest has been asked to make do with."""
+        return max(0, self.max_size - self.device.config.num_pages * PAGE_SIZE)
+
+    def set_target(self, size: int) -> None:
+        """Ask the guest to make do with `size`; remembered while there is no guest."""
+        self._wanted_size = size
+        self._apply_target()
+
+    def held(self) -> int:
+        """Return what the guest's memory takes on this host, everything in its files counted."""
+        return 0 if self.memory is None else self.memory.held()
+
+    def all_counters(self) -> dict[str, int]:
+        """Return the counters of the device and of what surrounds it."""
+        return {**self.device.counters, **self.counters}
+
+    # ---- what the front-end does
+
+    def use_memory(self, memory: MappedMemory | None) -> None:
+        """Have `memory` for the guest's from now on; rings must no longer be in the old one."""
+        old, self.memory = self.memory, memory
+        if old is not None:
+            old.close()
+        if memory is not None:
+            self.device.max_pages = _pages(self.max_size)
+            self._apply_target()
+
+    def reset(self) -> None:
+        """Forget what an earlier driver said, as a new one begins. The target stays."""
+        self.sampler.forget()
+        self._tell(self.device.reset())
+
+    def write_config(self, offset: int, data: bytes) -> None:
+        """Take a driver's write to the configuration space."""
+        self._tell(self.device.write_config(offset, data))
+
+    def _apply_target(self) -> None:
+        if self._wanted_size is None or not self.max_size:
+            return
+        pages = (self.max_size - self._wanted_size) // PAGE_SIZE
+        changed: ConfigChanged | None = self.device.set_target(pages)
+        if changed is not None and self.on_config_changed is not None:
+            self.on_config_changed()
+
+    def _tell(self, changed: ActualChanged | None) -> None:
+        if changed is not None and self.on_balloon_changed is not None:
+            self.on_balloon_changed()
+
+    def _ask(self) -> bool:
+        asked = self.device.request_statistics()
+        if asked and self.on_notifications is not None:
+            self.on_notifications()
+        return asked
+
+
+def _pages(size: int) -> int:
+    return min(max(size // PAGE_SIZE, 1), MAX_PAGES)

@@ -1,0 +1,233 @@
+"""The connection to one front-end: its socket, and what each of its requests leads to.
+
+Touches the socket and the back-end's channel; the conversation itself is `aerostat.vhost_user`,
+the rings are `aerostat.device.rings`. Whatever a front-end sends, this at most closes its
+connection. Standard library only.
+"""
+
+import os
+import socket
+import struct
+from collections.abc import Callable
+
+from aerostat.balloon.abi import Config
+from aerostat.device.guest import Guest
+from aerostat.device.loop import READ, WRITE, Loop
+from aerostat.device.memory import MappedMemory
+from aerostat.device.rings import Rings, unblock
+from aerostat.errors import PeerError
+from aerostat.vhost_user import events, messages
+from aerostat.vhost_user.backend import Backend
+from aerostat.vhost_user.descriptors import OwnedDescriptor
+from aerostat.vhost_user.framing import ConversationError
+
+# One for each queue that the specification knows (virtio 1.2, 5.5.2).
+RING_COUNT = 5
+
+# Reads of one wake-up; then everybody else has a turn.
+READS_PER_TURN = 64
+
+# A front-end that asks on and on without reading the answers is given up here.
+MAX_UNSENT = 64 * 1024
+
+# The back-end's channel is full: how long until the announcement is tried again.
+ANNOUNCE_AGAIN_SECONDS = 0.1
+
+_INT_SIZE = struct.calcsize("i")
+_ANCILLARY_SIZE = socket.CMSG_SPACE(messages.MAX_DESCRIPTORS * _INT_SIZE)
+
+
+class Link:
+    """Serves one front-end until it leaves; then calls `on_closed`."""
+
+    def __init__(
+        self, loop: Loop, guest: Guest, connection: socket.socket, on_closed: Callable[[], None]
+    ) -> None:
+        self._loop = loop
+        self._guest = guest
+        self._socket = connection
+        self._on_closed = on_closed
+        self._backend = Backend(
+            features=guest.device.features, ring_count=RING_COUNT, config_size=Config.SIZE
+        )
+        self._rings = Rings(loop, guest, self._backend)
+        self._channel: OwnedDescriptor | None = None
+        self._announcement_due = False
+        self._unsent = b""
+        self.closed = False
+        connection.setblocking(False)  # noqa: FBT003 - that is its signature
+        loop.watch(connection.fileno(), READ, self._ready)
+        guest.on_config_changed = self._announce
+        guest.on_notifications = self._rings.notify
+        guest.counters["front_ends"] += 1
+
+    @property
+    def running(self) -> bool:
+        """Whether the guest's driver is at work: a ring is enabled."""
+        return any(ring.enabled for ring in self._backend.rings)
+
+    def close(self) -> None:
+        """End the connection and give back all that it brought."""
+        if self.closed:
+            return
+        self.closed = True
+        self._loop.unwatch(self._socket.fileno())
+        self._socket.close()
+        self._guest.on_config_changed = None
+        self._guest.on_notifications = None
+        self._rings.close()
+        self._backend.close()
+        self._drop_channel()
+        self._guest.reset()
+        self._guest.use_memory(None)
+        self._on_closed()
+
+    # ---- the socket
+
+    def _ready(self) -> None:
+        try:
+            self._send()
+            for _ in range(READS_PER_TURN):
+                if self.closed or not self._receive():
+                    return
+        except ConversationError as error:
+            self._guest.counters["broken_conversations"] += 1
+            self._guest.log(f"front-end cut off: {error}")
+            self.close()
+        except OSError as error:
+            self._guest.log(f"front-end lost: {error}")
+            self.close()
+
+    def _receive(self) -> bool:
+        """Read up to the end of a message and act on it; false if there is nothing to read."""
+        try:
+            data, ancillary, flags, _ = self._socket.recvmsg(
+                self._backend.bytes_desired(), _ANCILLARY_SIZE, socket.MSG_CMSG_CLOEXEC
+            )
+        except BlockingIOError:
+            return False
+        self._backend.receive(data, _descriptors(ancillary))
+        if flags & socket.MSG_CTRUNC:
+            raise ConversationError("more descriptors than any message may have")
+        if not data:
+            self.close()
+            return False
+        while (event := self._backend.next_event()) is not None:
+            self._handle(event)
+        self._send()
+        return True
+
+    def _send(self) -> None:
+        self._unsent += self._backend.data_to_send()
+        while self._unsent:
+            try:
+                sent = self._socket.send(self._unsent)
+            except BlockingIOError:
+                break
+            self._unsent = self._unsent[sent:]
+        if len(self._unsent) > MAX_UNSENT:
+            raise ConversationError("it does not read its answers")
+        self._loop.watch(self._socket.fileno(), READ | (WRITE if self._unsent else 0), self._ready)
+
+    # ---- requests
+
+    def _handle(self, event: events.Event) -> None:
+        if isinstance(event, events.Refused):
+            self._complain(f"request {event.request}: {event.reason}")
+        elif isinstance(event, events.ConfigRead):
+            self._backend.reply_config(self._guest.device.read_config(event.offset, event.size))
+        elif isinstance(event, events.RingStopped):
+            self._backend.reply_ring_base(self._rings.end(event.ring))
+        else:
+            try:
+                self._carry_out(event)
+            except (PeerError, OSError) as error:
+                self._complain(str(error))
+                self._backend.refuse()
+            else:
+                self._backend.accept()
+
+    def _carry_out(self, event: events.Event) -> None:
+        match event:
+            case events.FeaturesSet(features):
+                self._set_features(features)
+            case events.MemoryTableSet():
+                self._set_memory(event)
+            case events.KickSet(ring, descriptor):
+                self._rings.set_kick(ring, descriptor)
+                self._rings.settle(ring)
+            case events.CallSet(ring, descriptor):
+                self._rings.set_call(ring, descriptor)
+            case events.RingEnabled(ring, enabled):
+                self._rings.settle(ring)
+                if enabled and self._announcement_due:
+                    self._announce()
+            case events.ConfigWritten(offset, data):
+                self._guest.write_config(offset, data)
+            case events.ChannelSet(descriptor):
+                self._drop_channel()
+                self._channel = descriptor
+                unblock(descriptor)
+            case events.DeviceReset():
+                self._rings.settle_all()
+                self._guest.reset()
+
+    def _set_features(self, features: int) -> None:
+        if not self._guest.device.accept(features):
+            raise PeerError(f"features {features:#x}")
+        self._rings.expect_driver()
+        self._rings.settle_all()
+
+    def _set_memory(self, event: events.MemoryTableSet) -> None:
+        memory = MappedMemory(event.regions, event.descriptors)
+        assert memory.guest is not None
+        try:
+            self._rings.rebind(memory.guest)
+        except PeerError:
+            # Some rings are in the new memory by now, one is in neither: none can run.
+            self._rings.stop_all()
+            memory.close()
+            raise
+        self._guest.use_memory(memory)
+        self._rings.settle_all()
+
+    def _complain(self, reason: str) -> None:
+        self._guest.counters["refused_requests"] += 1
+        self._guest.log(f"refused: {reason}")
+
+    # ---- the back-end's channel
+
+    def _announce(self) -> None:
+        """Tell the driver that its configuration has changed, now or as soon as it runs."""
+        message = self._backend.config_changed()
+        self._announcement_due = message is None
+        if message is None or self._channel is None:
+            return
+        try:
+            # write, not send: user-mode Linux's channel is a pipe. So few bytes go whole or not.
+            os.write(self._channel.fileno(), message)
+        except BlockingIOError:
+            self._announcement_due = True
+            self._loop.call_later(ANNOUNCE_AGAIN_SECONDS, self._announce_again)
+        except OSError as error:
+            self._guest.log(f"the front-end's channel is lost: {error}")
+            self._drop_channel()
+
+    def _announce_again(self) -> None:
+        if self._announcement_due and not self.closed:
+            self._announce()
+
+    def _drop_channel(self) -> None:
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+
+def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
+    """Return the descriptors among the ancillary data of a message."""
+    numbers: list[int] = []
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            whole = len(data) // _INT_SIZE * _INT_SIZE
+            numbers += (number for (number,) in struct.iter_unpack("i", data[:whole]))
+    return numbers
