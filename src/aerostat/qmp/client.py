@@ -82,10 +82,6 @@ class ClientSession:
         self._unsent += encode(message)
         return command_id
 
-    def abandon(self, command_id: int) -> None:
-        """Wait no longer for a reply; should it come, it is dropped."""
-        self._waiting.discard(command_id)
-
     def data_to_send(self) -> bytes:
         """Return what is to be sent, and forget it."""
         data = bytes(self._unsent)
@@ -112,8 +108,6 @@ class ClientSession:
         if "event" in raw:
             return _read_event(raw)
         command_id = self._pair(raw)
-        if command_id is None:
-            return None
         if "return" in raw:
             message: Reply | Failure = Reply(command_id, raw["return"])
         else:
@@ -125,13 +119,11 @@ class ClientSession:
         self.ready = True
         return self._version
 
-    def _pair(self, raw: dict[str, Any]) -> int | None:
-        """Return the id of the command that `raw` answers, None if nobody waits for it."""
+    def _pair(self, raw: dict[str, Any]) -> int:
+        """Return the id of the command that `raw` answers."""
         command_id = raw.get("id")
-        if type(command_id) is not int or not 0 <= command_id < self._next_id:
+        if type(command_id) is not int or command_id not in self._waiting:
             raise PeerError("the monitor answers a command that was not sent")
-        if command_id not in self._waiting:
-            return None
         self._waiting.remove(command_id)
         return command_id
 
