@@ -71,7 +71,7 @@ class Accounts:
             self.held + self.granted,
             self.budget,
             out=np.full_like(self.budget, np.inf),
-            where=self.budget > 0,
+            where=self.budget >= 1.0,
         )
 
 

@@ -173,7 +173,7 @@ def _shrinking(
     surplus = np.maximum(permitted - goal, 0.0)
     able = ~situation.left_alone & (situation.condition != Condition.STUCK) & ~situation.draining
     spared = able & situation.harmed & ~survival & (surplus > 0)
-    able &= ~spared & (surplus >= _smallest_move(guests, settings))
+    able &= ~spared & (surplus >= np.where(pinned, PAGE_SIZE, _smallest_move(guests, settings)))
 
     speed = np.clip(urgency, 0.25, 1.0)
     speed = np.where(survival, settings.survival_factor, speed)
@@ -186,7 +186,7 @@ def _shrinking(
     offered = np.bincount(guests.host, np.where(pinned, 0.0, take), minlength=len(need))
     scale = np.divide(need, offered, out=np.ones_like(need), where=offered > need)
     take = np.where(pinned, take, take * scale[guests.host])
-    take = np.where(take >= SETTLED, take, 0.0)
+    take = np.where(pinned | (take >= SETTLED), take, 0.0)
     reason = np.select(
         [pinned, survival, situation.blind, targets.want > targets.entitlement],
         [

@@ -36,8 +36,7 @@ def step(
     stuck_until = np.where(unmoved, now + settings.stuck_for, state.stuck_until)
     stuck_until = np.minimum(stuck_until, now + settings.stuck_for)
     condition = _condition(now, guests, state, estimates, stuck_until, settings)
-    blind = np.isin(condition, (Condition.STALE, Condition.SILENT, Condition.IMPLAUSIBLE))
-    blind |= (condition == Condition.STUCK) & (estimates.confidence < 1.0)
+    blind = estimates.confidence < 1.0
 
     harmed = estimates.pressure >= settings.harm_pressure
     harm_time = np.where(harmed, now, np.minimum(state.harm_time, now))

@@ -1,0 +1,202 @@
+"""What an operator sees: who gives, who gets, and why."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from aerostat.engine.plan import Condition, Reason
+from aerostat.engine.settings import Settings
+from aerostat.units import MIB
+
+Make = Callable[..., Any]
+
+
+def test_idle_guests_give_until_the_budget_holds(world: Make) -> None:
+    host = world([512, 512, 512], budget=900)
+    plan = host.run(60)
+
+    assert host.size.sum() <= 900 * MIB
+    assert plan.accounts.exposure[0] == 0
+    assert (host.size >= host.use + plan.reserve).all()
+
+
+def test_nobody_gives_while_the_budget_is_ample(world: Make) -> None:
+    host = world([512, 512, 512], budget=2000)
+    plan = host.run(60)
+
+    assert np.array_equal(host.size, host.max_size)
+    assert plan.moves() == []
+
+
+def test_density_takes_idle_memory_without_need(world: Make) -> None:
+    host = world([512, 512], budget=2000, settings=Settings(mode="density"))
+    plan = host.run(60)
+
+    assert np.allclose(host.size, host.use + plan.reserve, atol=12 * MIB)
+
+
+def test_a_hungry_guest_is_fed_at_once_from_the_pool(world: Make) -> None:
+    host = world([512, 512, 512], budget=900)
+    host.run(60)
+    before = host.size[0]
+    host.use[0] = before - 5 * MIB
+    plan = host.run(1)
+
+    move = next(move for move in plan.moves() if move.key == "guest-0")
+    assert move.reason is Reason.GROW_DISTRESS
+    assert host.size[0] >= before + 24 * MIB
+
+
+def test_a_guest_gets_back_what_it_needs_within_seconds(world: Make) -> None:
+    host = world([512, 512, 512], budget=900)
+    host.run(60)
+    host.use[1] = 400 * MIB
+    host.run(8)
+
+    assert host.size[1] >= host.use[1] + 20 * MIB
+    assert host.size.sum() <= 900 * MIB
+
+
+def test_cache_is_not_counted_as_need(world: Make) -> None:
+    host = world([512, 512], budget=600)
+    host.cache[0] = 300 * MIB
+    plan = host.run(40)
+
+    assert np.isclose(plan.demand[0], host.use[0], atol=MIB)
+
+
+def test_six_tags_count_cache_as_use(world: Make) -> None:
+    host = world([512], budget=600)
+    host.lies[0] = np.full(16, np.nan)
+    host.lies[0][4] = 100 * MIB
+
+    assert host.plan().demand[0] == 412 * MIB
+
+
+def test_harm_stops_the_taking_and_withdraws_the_request(world: Make) -> None:
+    host = world([512, 512], budget=500)
+    host.stuck[:] = True
+    host.run(3)
+    host.stalls[0] = 40.0
+    host.now += 1.0
+    plan = host.plan()
+
+    assert plan.reason[0] == Reason.EASE
+    assert plan.target_size[0] == host.size[0]
+    assert "allocations stall" in plan.explain("guest-0")
+
+
+def test_a_cooled_down_guest_gives_again(world: Make) -> None:
+    host = world([512, 512], budget=600)
+    host.stalls[0] = 40.0
+    host.run(5)
+    during = host.size[0]
+    host.stalls[0] = 0.0
+    plan = host.run(8)
+    spared = host.size[0]
+    host.run(30)
+
+    assert during == 512 * MIB
+    assert spared == 512 * MIB
+    assert plan.reason[0] == Reason.FELT_IT
+    assert host.size[0] < spared
+
+
+def test_swap_in_is_healing_and_not_pressure(world: Make) -> None:
+    host = world([1024], budget=2000)
+    quiet = np.full(16, np.nan)
+    quiet[[0, 2, 6]] = 0.0, 0.0, 512 * MIB
+    host.lies[0] = quiet
+    host.run(1)
+    healing = quiet.copy()
+    healing[[0, 2]] = 5000 * 4096.0, 5000.0
+    host.lies[0] = healing
+    healed = host.run(1).pressure[0]
+    faulting = healing.copy()
+    faulting[2] += 5000.0
+    host.lies[0] = faulting
+
+    assert healed == 0.0
+    assert host.run(1).pressure[0] > 0.3
+
+
+def test_a_stuck_balloon_is_asked_no_more(world: Make) -> None:
+    host = world([512, 512], budget=600)
+    host.stuck[0] = True
+    reasons = []
+    for _ in range(12):
+        plan = host.run(1)
+        reasons.append(Reason(int(plan.reason[0])))
+    later = [host.run(1).target_size[0] for _ in range(20)]
+
+    assert Reason.WITHDRAW in reasons
+    assert plan.condition[0] == Condition.STUCK
+    assert np.isnan(later).all()
+
+
+def test_a_balloon_that_frees_nothing_is_found_out(world: Make) -> None:
+    host = world([1024, 1024], budget=1100)
+    host.locked[0] = True
+    plan = host.run(60)
+
+    assert plan.condition[0] == Condition.USELESS
+    assert plan.condition[1] == Condition.FRESH
+    assert "frees no memory of the host" in plan.explain("guest-0")
+
+
+def test_untouched_memory_is_not_mistaken_for_a_useless_balloon(world: Make) -> None:
+    host = world([1024, 1024], budget=1100)
+    host.use[:] = 60 * MIB
+    plan = host.run(120)
+
+    assert (plan.condition == Condition.FRESH).all()
+
+
+def test_memory_taken_back_by_the_guest_counts_as_harm(world: Make) -> None:
+    host = world([512, 512], budget=600)
+    host.run(40)
+    host.size[0] += 64 * MIB
+    plan = host.run(1)
+
+    assert plan.pressure[0] >= host.settings.harm_pressure
+    assert plan.reason[0] != Reason.SHRINK_IDLE
+
+
+def test_a_pinned_size_is_approached_and_kept(world: Make) -> None:
+    host = world([512, 512], budget=2000)
+    host.pinned[0] = 256 * MIB
+    host.run(40)
+
+    assert host.size[0] == 256 * MIB
+    assert host.size[1] == 512 * MIB
+
+
+def test_an_exempt_guest_is_never_asked(world: Make) -> None:
+    host = world([512, 512], budget=500)
+    host.managed[0] = False
+    plan = host.run(40)
+
+    assert host.size[0] == 512 * MIB
+    assert plan.condition[0] == Condition.EXEMPT
+    assert host.size[1] < 512 * MIB
+
+
+def test_explaining_an_unknown_guest_is_a_key_error(world: Make) -> None:
+    with pytest.raises(KeyError):
+        world([512], budget=500).plan().explain("nobody")
+
+
+def test_a_reserve_is_learned_from_bursts(world: Make) -> None:
+    host = world([1024, 1024], budget=1500)
+    host.run(10)
+    before = host.plan().reserve[0]
+    host.use[0] += 100 * MIB
+    host.run(1)
+    after = host.plan().reserve[0]
+    host.run(600)
+
+    assert before < 70 * MIB
+    assert after >= 100 * MIB
+    assert host.plan().reserve[0] < 70 * MIB
