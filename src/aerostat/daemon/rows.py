@@ -1,0 +1,124 @@
+"""From what was seen and planned to what is shown: builds the rows of a `Snapshot`. Pure."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from aerostat.balloon.statistics import NAMES, Tag
+from aerostat.daemon.columns import sample_time
+from aerostat.daemon.config import Config
+from aerostat.daemon.rates import Rates
+from aerostat.daemon.sampler import Seen
+from aerostat.daemon.snapshot import GuestRow, HostRow, MoveRow
+from aerostat.engine.observation import Hosts
+from aerostat.engine.plan import Condition, Plan
+from aerostat.hypervisors.base import Reading
+
+# A driver may send tags that nobody knows; this many of them are shown.
+_UNKNOWN_LIMIT = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Everything that rows are made of, at `now` (monotonic seconds)."""
+
+    now: float
+    config: Config
+    plan: Plan
+    rates: Mapping[str, Rates]
+    pins: Mapping[str, int]
+    last_moves: Mapping[str, MoveRow]
+    accepted: Mapping[str, int]
+
+    def guests(self, seen: Sequence[Seen]) -> tuple[GuestRow, ...]:
+        """Return a row for each guest, by name."""
+        places = {key: row for row, key in enumerate(self.plan.keys)}
+        rows = (self._guest(guest, places.get(guest.info.key)) for guest in seen)
+        return tuple(sorted(rows, key=lambda row: (row.name, row.key)))
+
+    def _guest(self, seen: Seen, place: int | None) -> GuestRow:
+        info, reading = seen.info, seen.reading
+        if reading is None or place is None:
+            return GuestRow(
+                info.key, info.name, info.source, failures=seen.failures, error=seen.error or None
+            )
+        plan = self.plan
+        promise = self.config.promise(info.name, info.key, reading.max_size)
+        rates = self.rates.get(info.key, Rates())
+        move = self.last_moves.get(info.key)
+        sampled = sample_time(reading, self.now)
+        figures = reading.statistics
+        return GuestRow(
+            key=info.key,
+            name=info.name,
+            source=info.source,
+            max_size=reading.max_size,
+            guest_size=reading.guest_size,
+            target_size=self._target(info.key, place, reading),
+            held=reading.held,
+            total_memory=figures.get(Tag.TOTAL_MEMORY),
+            free_memory=figures.get(Tag.FREE_MEMORY),
+            available_memory=figures.get(Tag.AVAILABLE_MEMORY),
+            disk_caches=figures.get(Tag.DISK_CACHES),
+            major_fault_rate=rates.major_faults,
+            swap_in_rate=rates.swap_in,
+            swap_out_rate=rates.swap_out,
+            pressure=_known(plan.pressure[place]),
+            confidence=_known(plan.confidence[place]),
+            sample_age=None if sampled is None else max(0.0, self.now - sampled),
+            condition=Condition(int(plan.condition[place])).name.lower(),
+            demand=_bytes(plan.demand[place]),
+            reserve=_bytes(plan.reserve[place]),
+            entitlement=_bytes(plan.entitlement[place]),
+            guarantee=promise.guarantee,
+            ceiling=promise.ceiling,
+            shares=promise.shares,
+            managed=promise.managed,
+            pinned=self.pins.get(info.key),
+            last_move=move.sentence if move else None,
+            last_move_age=max(0.0, self.now - move.time) if move else None,
+            failures=seen.failures,
+            error=seen.error or None,
+            statistics=named_statistics(figures),
+        )
+
+    def _target(self, key: str, place: int, reading: Reading) -> int:
+        """Return the size asked for now, or still under way, or last; or else the size there is."""
+        for size in (self.plan.target_size[place], self.plan.asked[place]):
+            if math.isfinite(size):
+                return int(size)
+        return self.accepted.get(key, reading.guest_size)
+
+
+def host_rows(hosts: Hosts, plan: Plan) -> tuple[HostRow, ...]:
+    """Return a row for each host."""
+    accounts = plan.accounts
+    return tuple(
+        HostRow(
+            name=name,
+            budget=_bytes(accounts.budget[row]),
+            available=_bytes(hosts.available[row]),
+            held=_bytes(accounts.held[row]),
+            permitted=_bytes(accounts.permitted[row]),
+            outstanding=_bytes(accounts.outstanding[row]),
+            exposure=_bytes(accounts.exposure[row]),
+            granted=_bytes(accounts.granted[row]),
+            spare=_bytes(accounts.spare[row]),
+        )
+        for row, name in enumerate(hosts.names)
+    )
+
+
+def named_statistics(statistics: Mapping[int, int]) -> dict[str, int]:
+    """Return a guest's own figures by name; a tag that nobody knows is called ``tag-N``."""
+    known = {NAMES[tag]: statistics[tag] for tag in Tag if tag in statistics}
+    unknown = sorted(set(statistics) - set(Tag))[:_UNKNOWN_LIMIT]
+    return known | {f"tag-{tag}": statistics[tag] for tag in unknown}
+
+
+def _known(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _bytes(value: float) -> int | None:
+    return int(value) if math.isfinite(value) else None

@@ -1,0 +1,196 @@
+"""Looking at every guest at once, so that one that hangs delays nobody.
+
+Each connector is asked in a task of its own. Guests that answered last time (the prompt lane)
+are waited for, within a limit; those that did not (the slow lane) are sampled aside, and what
+they say is used when it comes. A round that is still under way is never started a second time.
+Talks to connectors only.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+
+from aerostat.daemon.clock import Clock, wait_for_all
+from aerostat.daemon.names import clean_key, clean_name, clean_text
+from aerostat.errors import AerostatError
+from aerostat.hypervisors.base import Connector, GuestInfo, Reading
+
+log = logging.getLogger(__name__)
+
+# No machine has more; keeps every figure exact in the engine's float64 columns.
+_LARGEST_SIZE = 1 << 53
+
+# A connector gets this part of the round's limit, so that it can answer within it.
+_CONNECTOR_PART = 0.8
+
+
+@dataclass(slots=True, eq=False)
+class Seen:
+    """One guest and the newest that is known of it.
+
+    `info` has a clean key and name; `raw_key` is the connector's own. `error` says why the
+    newest attempt to read it failed, "" if it did not.
+    """
+
+    info: GuestInfo
+    raw_key: str
+    connector: Connector
+    reading: Reading | None = None
+    error: str = ""
+    failures: int = 0
+
+    def take(self, answer: Reading | AerostatError | None) -> None:
+        """Take in what the connector answered."""
+        error = _fault(answer)
+        if error:
+            self.failures += 1
+            if not self.error:  # said once, however long it lasts
+                log.warning("%s: cannot be read: %s", self.info.key, error)
+        elif self.error:
+            log.info("%s: answers again", self.info.key)
+        self.error = error
+        if isinstance(answer, Reading) and not error:
+            self.reading = answer
+
+
+def _fault(answer: Reading | AerostatError | None) -> str:
+    if answer is None:
+        return "the connector does not know it"
+    if isinstance(answer, AerostatError):
+        return clean_text(answer) or type(answer).__name__
+    if not 0 < answer.max_size <= _LARGEST_SIZE or not 0 <= answer.guest_size <= answer.max_size:
+        return "its sizes cannot be true"
+    if answer.held is not None and not 0 <= answer.held <= _LARGEST_SIZE:
+        return "what it holds cannot be true"
+    return ""
+
+
+class _Source:
+    """One connector: the guests it knows, and its two lanes."""
+
+    def __init__(self, connector: Connector) -> None:
+        self.connector = connector
+        self.guests: dict[str, Seen] = {}
+        self.prompt: asyncio.Task[None] | None = None
+        self.slow: asyncio.Task[None] | None = None
+        self.since = 0.0
+        self.error = ""
+
+    @property
+    def tasks(self) -> list["asyncio.Task[None]"]:
+        return [task for task in (self.prompt, self.slow) if task is not None]
+
+    async def start(self) -> None:
+        """Start the connector."""
+        await self._guarded(self.connector.start())
+
+    async def close(self) -> None:
+        """Close the connector."""
+        await self._guarded(self.connector.close())
+
+    def begin(self, now: float, limit: float) -> None:
+        """Start a round in each lane that has none under way."""
+        if self.prompt is None or self.prompt.done():
+            self.since = now
+            self.prompt = asyncio.create_task(self._guarded(self._round(limit)))
+        failing = [seen for seen in self.guests.values() if seen.error]
+        if failing and (self.slow is None or self.slow.done()):
+            self.slow = asyncio.create_task(self._guarded(self._sample(failing, limit)))
+
+    async def _round(self, limit: float) -> None:
+        self._meet(await self.connector.guests())
+        await self._sample([seen for seen in self.guests.values() if not seen.error], limit)
+        self.error = ""
+
+    async def _sample(self, guests: Sequence[Seen], limit: float) -> None:
+        if not guests:
+            return
+        answers = await self.connector.sample([seen.raw_key for seen in guests], limit)
+        for seen in guests:
+            seen.take(answers.get(seen.raw_key))
+
+    async def _guarded(self, lane: Coroutine[None, None, None]) -> None:
+        try:
+            await lane
+        except AerostatError as error:
+            self._fail(clean_text(error))
+        except Exception as error:  # a fault of one connector must cost only its own guests
+            self._fail(clean_text(f"{type(error).__name__}: {error}"))
+            log.debug("%s", self.connector.name, exc_info=True)
+
+    def _fail(self, error: str) -> None:
+        if error != self.error:
+            log.warning("connector %s: %s", self.connector.name, error)
+        self.error = error
+
+    def _meet(self, infos: Iterable[GuestInfo]) -> None:
+        """Take over the list of guests: new ones in, those that are gone out."""
+        met: dict[str, Seen] = {}
+        for info in infos:
+            key = clean_key(info.key)
+            if key is None or key in met:
+                continue
+            known = self.guests.get(key)
+            clean = GuestInfo(key, clean_name(info.name), clean_name(info.source))
+            if known is None:
+                known = Seen(clean, info.key, self.connector)
+                log.info("%s: found (%s)", key, clean.name)
+            known.info = clean
+            met[key] = known
+        for key in self.guests.keys() - met.keys():
+            log.info("%s: gone", key)
+        self.guests = met
+
+
+class Sampler:
+    """All connectors together."""
+
+    def __init__(self, connectors: Sequence[Connector], clock: Clock) -> None:
+        self._sources = [_Source(connector) for connector in connectors]
+        self._clock = clock
+
+    @property
+    def guests(self) -> list[Seen]:
+        """Return every guest there is; where two connectors give the same key, the first one's."""
+        seen: dict[str, Seen] = {}
+        for source in self._sources:
+            for key, guest in source.guests.items():
+                seen.setdefault(key, guest)
+        return list(seen.values())
+
+    @property
+    def problems(self) -> list[str]:
+        """Return what is wrong with the connectors themselves."""
+        now = self._clock.monotonic()
+        texts = []
+        for source in self._sources:
+            if source.error:
+                texts.append(f"connector {source.connector.name}: {source.error}")
+            elif source.prompt is not None and not source.prompt.done():
+                wait = now - source.since
+                texts.append(f"connector {source.connector.name}: no answer for {wait:.1f} s")
+        return texts
+
+    async def start(self, limit: float) -> None:
+        """Start the connectors, together, and wait at most `limit` seconds for them."""
+        tasks = [asyncio.create_task(source.start()) for source in self._sources]
+        await wait_for_all(self._clock, tasks, limit)
+
+    async def look(self, limit: float) -> None:
+        """Bring what is known of the guests up to date, within `limit` seconds."""
+        now = self._clock.monotonic()
+        for source in self._sources:
+            source.begin(now, limit * _CONNECTOR_PART)
+        prompt = [source.prompt for source in self._sources if source.prompt is not None]
+        await wait_for_all(self._clock, prompt, limit)
+
+    async def close(self, limit: float) -> None:
+        """End what is under way and close the connectors, waiting at most `limit` seconds."""
+        tasks = [task for source in self._sources for task in source.tasks]
+        for task in tasks:
+            task.cancel()
+        closing = [asyncio.create_task(source.close()) for source in self._sources]
+        await wait_for_all(self._clock, [*tasks, *closing], limit)
+        for task in closing:
+            task.cancel()

@@ -1,0 +1,147 @@
+"""What a manager leaves for the next one: its state, and the lock that keeps it alone.
+
+The state file is JSON, replaced atomically, so that a manager killed at any moment leaves a
+whole one. It is written by a thread: a disk that hangs holds up nobody. Touches the state
+directory.
+"""
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+from aerostat.daemon.names import clean_text
+from aerostat.engine.state import State
+from aerostat.errors import UsageError
+
+log = logging.getLogger(__name__)
+
+VERSION = 1
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+# A file larger than this was not written by us; bounds what a start reads into memory.
+_LARGEST_FILE = 256 << 20
+
+
+class Lock:
+    """The right to be the only manager of a state directory; given up when the process ends."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @classmethod
+    def take(cls, directory: Path) -> Self:
+        """Take it; raises `UsageError` where another manager has it, or it cannot be taken."""
+        path = directory / "manager.lock"
+        try:
+            directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        except OSError as error:
+            raise UsageError(f"{path}: {error.strerror}; choose another state_directory") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+            os.close(descriptor)
+            raise UsageError(
+                f"another manager (process {holder or 'unknown'}) works with {directory};"
+                " stop it, or give this one a state_directory of its own"
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+        return cls(descriptor)
+
+    def release(self) -> None:
+        """Give it up. The file stays: removing it would let two managers hold one each."""
+        os.close(self._descriptor)
+
+
+class SaveFile:
+    """The state file at `path`. `problem` is what is wrong with it, or ""."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.problem = ""
+        self._writer: threading.Thread | None = None
+
+    def load(self) -> tuple[State, dict[str, int]]:
+        """Return the saved state and the operator's pins; empty ones where there are none.
+
+        A file that cannot be used is kept aside, said in the log, and otherwise ignored. What
+        was learned before the host restarted is about guests that are gone, and is dropped; the
+        pins are an operator's word and stay.
+        """
+        try:
+            saved = self._read()
+            pins = _pins(saved)
+            state = (
+                State.empty() if saved["boot"] != boot_id() else State.from_dict(saved["engine"])
+            )
+        except FileNotFoundError:
+            return State.empty(), {}
+        except Exception as error:  # noqa: BLE001 - whatever is in it, a manager must start
+            self._set_aside(error)
+            return State.empty(), {}
+        return state, pins
+
+    def _read(self) -> Any:
+        if self.path.stat().st_size > _LARGEST_FILE:
+            raise UsageError("it is far too large")
+        return json.loads(self.path.read_bytes())
+
+    def save(self, state: State, pins: dict[str, int]) -> None:
+        """Write it all in the background, unless the last writing is still under way."""
+        if self._writer is not None and self._writer.is_alive():
+            self.problem = f"{self.path}: the disk is slow"
+            return
+        saved = {"version": VERSION, "boot": boot_id(), "pins": pins, "engine": state.to_dict()}
+        write: Callable[[], None] = lambda: self._write(saved)  # noqa: E731
+        self._writer = threading.Thread(target=write, name="state", daemon=True)
+        self._writer.start()
+
+    def finish(self, limit: float) -> None:
+        """Wait for the writing under way, at most `limit` seconds."""
+        if self._writer is not None:
+            self._writer.join(limit)
+
+    def _write(self, saved: dict[str, Any]) -> None:
+        fresh = self.path.with_name(self.path.name + ".new")
+        try:
+            with fresh.open("w", encoding="ascii") as file:
+                json.dump(saved, file, allow_nan=False)
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(self.path)
+            self.problem = ""
+        except (OSError, ValueError) as error:
+            text = f"{self.path}: cannot be written: {clean_text(error)}"
+            if text != self.problem:
+                log.warning("%s", text)
+            self.problem = text
+
+    def _set_aside(self, error: Exception) -> None:
+        aside = self.path.with_name(self.path.name + ".bad")
+        log.warning("%s: cannot be used, kept as %s: %s", self.path, aside.name, clean_text(error))
+        with contextlib.suppress(OSError):
+            self.path.replace(aside)
+
+
+def boot_id() -> str:
+    """Return what tells this start of the host from all others; "" where that is not known."""
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _pins(saved: Any) -> dict[str, int]:
+    if saved["version"] != VERSION:
+        raise UsageError(f"it has version {saved['version']}, not {VERSION}")
+    pins = saved["pins"]
+    if not all(type(size) is int and 0 < size < 1 << 53 for size in pins.values()):
+        raise UsageError("its pinned sizes are none")
+    return dict(pins)
