@@ -1,0 +1,256 @@
+"""User-mode Linux guests: a real Linux kernel and its own virtio_balloon driver, as a process.
+
+Needs Debian's or Ubuntu's package `user-mode-linux`; neither root nor KVM. The guest's root file
+system is the host's, read-only, and its PID 1 is `guest_init` on this very Python. Touches
+processes, the run directory, and the directory for the memory file.
+
+Never send SIGTERM or SIGINT to a user-mode Linux: it would take its devices apart inside the
+signal handler, on whatever task was running. End it by `stop`.
+"""
+
+import asyncio
+import contextlib
+import functools
+import itertools
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from aerostat.errors import LinkError, MissingError, PeerError
+from aerostat.testing import guest_init, places
+from aerostat.units import MIB
+
+GET_IT = "install it with: sudo apt-get install user-mode-linux"
+_MODULE_TREES = ("/usr/lib/uml/modules", "/lib/modules", "/usr/lib/modules")
+_BALLOON_DEVICE_ID = 5  # virtio 1.2, 5.5.1
+_LONGEST_LINE = 1 * MIB  # a reply; bounds what a broken guest makes us keep
+
+
+def find_kernel() -> Path:
+    """Return the user-mode Linux program: $AEROSTAT_UML, or what the distribution installed."""
+    wanted = os.environ.get("AEROSTAT_UML", "linux.uml")
+    found = shutil.which(wanted)
+    if found is None:
+        raise MissingError(f"no user-mode Linux here ({wanted}); {GET_IT}")
+    return Path(found)
+
+
+@functools.cache
+def kernel_release(kernel: Path) -> str:
+    """Return the release of a user-mode Linux program, such as ``6.1.176``."""
+    answer = subprocess.run([kernel, "--version"], capture_output=True, check=True, timeout=10)
+    return answer.stdout.decode().strip()
+
+
+def find_modules(kernel: Path, name: str) -> list[Path]:
+    """Return the files of module `name` and of what it depends on, in the order of loading.
+
+    Empty where the kernel has it built in. Raises `MissingError`.
+    """
+    release = kernel_release(kernel)
+    for tree in _MODULE_TREES:
+        directory = Path(tree, release)
+        if (directory / "modules.dep").is_file():
+            return modules_in(directory, name)
+    raise MissingError(f"no modules for the user-mode Linux {release}; {GET_IT}")
+
+
+def modules_in(directory: Path, name: str) -> list[Path]:
+    """Return the files that loading module `name` takes, in order, by `modules.dep`."""
+    for line in (directory / "modules.dep").read_text().splitlines():
+        module, _, needs = line.partition(":")
+        if Path(module).name.partition(".")[0].replace("-", "_") == name:
+            return [directory / path for path in (*reversed(needs.split()), module)]
+    builtin = (directory / "modules.builtin").read_text()
+    if f"/{name}.ko" in builtin.replace("-", "_"):
+        return []
+    raise MissingError(f"no module {name} in {directory}")
+
+
+def base_interpreter() -> Path:
+    """Return the Python outside any virtual environment, which a guest can run by itself."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    inside = Path(sys.base_prefix, "bin", version)
+    return inside if inside.exists() else Path(sys.executable).resolve()
+
+
+class UmlGuest:
+    """One laboratory guest, from `start` to `stop`.
+
+    `size` is the guest's memory in bytes; `device_socket` the vhost-user socket of its balloon
+    device (none: a guest without a balloon); `directory` is where its log and its management
+    console go, and must have a short path.
+    """
+
+    def __init__(
+        self, name: str, *, size: int, directory: Path, device_socket: Path | None = None
+    ) -> None:
+        self.name = name
+        self.size = size
+        self.directory = directory
+        self.device_socket = device_socket
+        self.log = directory / f"{name}.log"
+        self.release = ""
+        self._process: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._listener: asyncio.Task[None] | None = None
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+
+    @property
+    def pid(self) -> int | None:
+        """The process that is the guest, and the number of its process group."""
+        return None if self._process is None else self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the guest's process runs."""
+        return self._process is not None and self._process.returncode is None
+
+    async def start(self, within: float = 30.0) -> None:
+        """Boot, and return when the guest obeys and its balloon driver is loaded.
+
+        Raises `MissingError`, or `LinkError` when it does not come up within `within` seconds.
+        """
+        kernel = find_kernel()
+        modules = find_modules(kernel, "virtio_balloon") if self.device_socket else []
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = await self._launch(kernel, theirs.fileno())
+        self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=_LONGEST_LINE)
+        try:
+            async with asyncio.timeout(within):
+                hello = await self._hello()
+                self._listener = asyncio.create_task(self._listen())
+                self.release = hello["release"]
+                for module in modules:
+                    await self.command("load_module", path=str(module))
+        except (TimeoutError, LinkError) as error:
+            await self.kill()
+            raise LinkError(f"guest {self.name} did not come up: {self._last_words()}") from error
+
+    async def _launch(self, kernel: Path, console: int) -> asyncio.subprocess.Process:
+        with self.log.open("wb") as log:
+            return await asyncio.create_subprocess_exec(
+                kernel,
+                *self._kernel_arguments(console),
+                *("--", "-I", "-S", guest_init.__file__),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[console],
+                start_new_session=True,
+                env={
+                    "PATH": os.environ.get("PATH", os.defpath),
+                    "HOME": "/",
+                    "TMPDIR": str(places.memory_directory(self.size)),
+                },
+            )
+
+    def _kernel_arguments(self, console: int) -> list[str]:
+        balloon = []
+        if self.device_socket is not None:
+            balloon = [f"virtio_uml.device={self.device_socket}:{_BALLOON_DEVICE_ID}"]
+        return [
+            f"mem={self.size // MIB}M",
+            *("root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro"),
+            f"init={base_interpreter()}",
+            *("con0=null,fd:1", f"con1=fd:{console}", "con=null", "quiet"),
+            *(f"uml_dir={self.directory}", f"umid={self.name}"),
+            *balloon,
+        ]
+
+    async def _hello(self) -> dict[str, Any]:
+        assert self._reader is not None
+        line = await self._reader.readline()
+        if not line:
+            raise LinkError(f"guest {self.name} ended while it booted")
+        hello: dict[str, Any] = json.loads(line)["hello"]
+        return hello
+
+    async def _listen(self) -> None:
+        """Hand each answer to whoever waits for it, until the guest ends."""
+        assert self._reader is not None
+        with contextlib.suppress(OSError, ValueError):
+            while line := await self._reader.readline():
+                answer = json.loads(line)
+                waiting = self._waiting.get(answer["id"])
+                if waiting is None or waiting.done():
+                    continue
+                if "error" in answer:
+                    waiting.set_exception(PeerError(f"guest {self.name}: {answer['error']}"))
+                else:
+                    waiting.set_result(answer["result"])
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(LinkError(f"guest {self.name} is gone", retryable=False))
+
+    async def command(
+        self, do: str, *, worker: str | None = None, within: float = 30.0, **arguments: object
+    ) -> Any:
+        """Have the guest do something, and return its answer.
+
+        `guest_init` and `guest_workload` (for a `worker`) say what there is. Raises `PeerError`
+        where it failed in the guest, `LinkError` where no answer came within `within` seconds.
+        """
+        if self._writer is None or self._listener is None or self._listener.done():
+            raise LinkError(f"guest {self.name} is not running", retryable=False)
+        number = next(self._numbers)
+        request = {"id": number, "do": do, **arguments} | ({"worker": worker} if worker else {})
+        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+        try:
+            self._writer.write(json.dumps(request).encode() + b"\n")
+            async with asyncio.timeout(within):
+                return await answer
+        except TimeoutError as error:
+            raise LinkError(f"guest {self.name} did not {do} within {within} s") from error
+        finally:
+            del self._waiting[number]
+
+    async def counters(self) -> dict[str, dict[str, int]]:
+        """Return the guest's own `vmstat` (as /proc has it) and `meminfo` (in bytes)."""
+        answer: dict[str, dict[str, int]] = await self.command("counters")
+        return answer
+
+    async def exited(self) -> int:
+        """Wait for the guest's end; return 0 where it powered itself off."""
+        assert self._process is not None
+        return await self._process.wait()
+
+    async def stop(self, within: float = 5.0) -> None:
+        """End the guest: ask it to power off, and kill it after `within` seconds.
+
+        Stop guests before their devices.
+        """
+        try:
+            async with asyncio.timeout(within):
+                await self.command("poweroff", within=within)
+                await self.exited()
+        except (TimeoutError, LinkError, PeerError):
+            pass
+        await self.kill()
+
+    async def kill(self) -> None:
+        """End the guest at once, helpers and all, and remove what it left."""
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, 9)
+        await self._process.wait()
+        if self._writer is not None:
+            self._writer.close()
+            with contextlib.suppress(OSError):
+                await self._writer.wait_closed()
+        if self._listener is not None:
+            await self._listener
+        shutil.rmtree(self.directory / self.name, ignore_errors=True)
+
+    def _last_words(self) -> str:
+        lines = self.log.read_text(errors="replace").splitlines()
+        return " | ".join(lines[-5:]) or "it said nothing"
