@@ -1,0 +1,135 @@
+"""The rules of the house, held: what may import what, how large a room may grow, what stays light.
+
+The rings are core, adapters and faces; an inner one never imports an outer one. The core does no
+I/O and reads no clock.
+"""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "aerostat"
+
+CORE = {"units", "errors", "virtio", "balloon", "vhost_user", "qmp", "engine"}
+ADAPTERS = {"device", "hypervisors", "host", "daemon"}
+FACES = {"cli", "tui", "demo", "testing", "__init__", "__main__"}
+
+STANDARD_LIBRARY_ONLY = (CORE - {"engine"}) | {"device"}
+"""What a device process loads."""
+
+NO_IO = {
+    "asyncio", "ctypes", "fcntl", "io", "logging", "mmap", "os", "pathlib", "select", "selectors",
+    "shutil", "signal", "socket", "sqlite3", "subprocess", "tempfile", "threading", "time",
+    "datetime", "random",
+}  # fmt: skip
+EXCEPTIONS = {
+    ("virtio/memory.py", "os"): "asks once for which machine it runs on",
+    ("vhost_user/descriptors.py", "os"): "closes the descriptors that it owns",
+}
+
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+
+def room_of(path: Path) -> str:
+    """Return the wing, or the single room, in which a module lies."""
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    """Return the absolute names of all that a module imports, wherever in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute here"
+            names.add(node.module or "")
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def ours(path: Path) -> set[str]:
+    """Return the wings that a module imports."""
+    return {name.split(".")[1] for name in imports(path) if name.startswith("aerostat.")}
+
+
+def test_every_wing_has_its_ring() -> None:
+    rooms = {room_of(path) for path in MODULES}
+
+    assert rooms <= CORE | ADAPTERS | FACES
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_an_inner_ring_never_imports_an_outer_one(path: Path) -> None:
+    room = room_of(path)
+    if room in CORE:
+        allowed = CORE
+    elif room in ADAPTERS:
+        allowed = CORE | ADAPTERS
+    else:
+        allowed = CORE | ADAPTERS | FACES
+
+    assert ours(path) - {"__version__"} <= allowed
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_the_core_does_no_io_and_reads_no_clock(path: Path) -> None:
+    if room_of(path) not in CORE:
+        return
+    here = str(path.relative_to(SOURCE))
+    touched = {name.split(".")[0] for name in imports(path)} & NO_IO
+
+    assert {name for name in touched if (here, name) not in EXCEPTIONS} == set()
+    assert not any(
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "open"
+        for node in ast.walk(ast.parse(path.read_text()))
+    )
+
+
+def test_no_exception_to_the_rule_is_left_over() -> None:
+    for here, name in EXCEPTIONS:
+        assert name in {full.split(".")[0] for full in imports(SOURCE / here)}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_a_device_process_needs_the_standard_library_alone(path: Path) -> None:
+    if room_of(path) not in STANDARD_LIBRARY_ONLY:
+        return
+    outside = {
+        name
+        for name in imports(path)
+        if name.split(".")[0] not in sys.stdlib_module_names and not name.startswith("aerostat")
+    }
+
+    assert outside == set()
+    assert ours(path) - {"__version__"} <= STANDARD_LIBRARY_ONLY
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_a_room_is_not_too_full_and_says_what_it_is(path: Path) -> None:
+    text = path.read_text()
+
+    assert len(text.splitlines()) <= 400
+    assert ast.get_docstring(ast.parse(text)) or path.name == "__main__.py"
+
+
+def test_the_package_itself_loads_nothing() -> None:
+    script = "import sys; a = set(sys.modules); import aerostat; print(len(set(sys.modules) - a))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+
+    assert loaded.stdout.strip() == "1"
+
+
+def test_a_device_process_loads_nothing_heavy() -> None:
+    script = "import sys, aerostat.device.__main__; print(' '.join(sys.modules))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    heavy = {"numpy", "asyncio", "logging", "dataclasses", "inspect", "argparse", "click", "rich"}
+
+    assert heavy & set(loaded.stdout.split()) == set()
