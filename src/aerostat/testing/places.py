@@ -14,6 +14,7 @@ from aerostat.units import format_size
 
 # `sun_path` holds 108 bytes with its final zero; names in a run directory need some of them.
 _LONGEST_DIRECTORY = 64
+_PREFIX = "aerostat-"
 
 
 def memory_directory(size: int, candidates: Iterable[str | Path] | None = None) -> Path:
@@ -61,4 +62,9 @@ def run_directory(parent: str | Path | None = None) -> Path:
         raise UsageError(f"{parent} is too long a path for unix sockets; choose a shorter one")
     if parent.parts[1:2] in (("dev",), ("proc",), ("sys",)):
         raise UsageError(f"a guest cannot see the host's {parent}; choose another directory")
-    return Path(tempfile.mkdtemp(prefix="aerostat-", dir=parent))
+    return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+
+
+def run_directories(parent: Path) -> list[Path]:
+    """Return the run directories that there are in `parent`, whoever's they are."""
+    return sorted(parent.glob(f"{_PREFIX}*/"))

@@ -23,6 +23,7 @@ from typing import Any
 
 from aerostat.errors import LinkError, MissingError, PeerError
 from aerostat.testing import guest_init, places
+from aerostat.testing.sessions import Session
 from aerostat.units import MIB
 
 GET_IT = "install it with: sudo apt-get install user-mode-linux"
@@ -84,19 +85,28 @@ class UmlGuest:
 
     `size` is the guest's memory in bytes; `device_socket` the vhost-user socket of its balloon
     device (none: a guest without a balloon); `directory` is where its log and its management
-    console go, and must have a short path.
+    console go, and must have a short path; `memory_directory` is where its memory file goes
+    (by default, where there is room).
     """
 
     def __init__(
-        self, name: str, *, size: int, directory: Path, device_socket: Path | None = None
+        self,
+        name: str,
+        *,
+        size: int,
+        directory: Path,
+        device_socket: Path | None = None,
+        memory_directory: Path | None = None,
     ) -> None:
         self.name = name
         self.size = size
         self.directory = directory
         self.device_socket = device_socket
+        self.memory_directory = memory_directory
         self.log = directory / f"{name}.log"
         self.release = ""
         self._process: asyncio.subprocess.Process | None = None
+        self._session: Session | None = None
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._listener: asyncio.Task[None] | None = None
@@ -123,6 +133,8 @@ class UmlGuest:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = await self._launch(kernel, theirs.fileno())
+        self._session = Session.of(self._process.pid)
+        self._session.record(self.directory, self.name)
         self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=_LONGEST_LINE)
         try:
             async with asyncio.timeout(within):
@@ -136,6 +148,7 @@ class UmlGuest:
             raise LinkError(f"guest {self.name} did not come up: {self._last_words()}") from error
 
     async def _launch(self, kernel: Path, console: int) -> asyncio.subprocess.Process:
+        memory = self.memory_directory or places.memory_directory(self.size)
         with self.log.open("wb") as log:
             return await asyncio.create_subprocess_exec(
                 kernel,
@@ -149,7 +162,7 @@ class UmlGuest:
                 env={
                     "PATH": os.environ.get("PATH", os.defpath),
                     "HOME": "/",
-                    "TMPDIR": str(places.memory_directory(self.size)),
+                    "TMPDIR": str(memory),
                 },
             )
 
@@ -238,10 +251,9 @@ class UmlGuest:
 
     async def kill(self) -> None:
         """End the guest at once, helpers and all, and remove what it left."""
-        if self._process is None:
+        if self._process is None or self._session is None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, 9)
+        await self._session.end()
         await self._process.wait()
         if self._writer is not None:
             self._writer.close()
@@ -250,6 +262,7 @@ class UmlGuest:
         if self._listener is not None:
             await self._listener
         shutil.rmtree(self.directory / self.name, ignore_errors=True)
+        Session.forget(self.directory, self.name)
 
     def _last_words(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines()

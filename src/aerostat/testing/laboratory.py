@@ -1,0 +1,82 @@
+"""A laboratory: user-mode Linux guests on balloon devices, and a clean end whatever happens.
+
+Touches processes, its own run directory, and leftovers of laboratories that were killed.
+"""
+
+import asyncio
+import logging
+import shutil
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from aerostat.testing import places, sessions
+from aerostat.testing.device_process import DeviceProcess
+from aerostat.testing.uml import UmlGuest
+
+log = logging.getLogger(__name__)
+
+
+class Laboratory:
+    """A run directory of guests and devices; use it as an asynchronous context manager.
+
+    `memory` is how much guest memory there will be in all, in bytes: room for it is looked for
+    before anything starts (`MissingError`). `parent` is where the run directory goes, the
+    temporary directory by default.
+    """
+
+    def __init__(self, *, memory: int, parent: Path | None = None) -> None:
+        self._memory = memory
+        self._parent = Path(parent or tempfile.gettempdir())
+        self._directory: Path | None = None
+        self._memory_directory: Path | None = None
+        self.guests: list[UmlGuest] = []
+        self.devices: list[DeviceProcess] = []
+
+    @property
+    def directory(self) -> Path:
+        """The run directory; ``NAME.sock`` in it is the control socket of guest NAME's device."""
+        assert self._directory is not None, "enter the laboratory first"
+        return self._directory
+
+    async def __aenter__(self) -> Self:
+        for left in places.run_directories(self._parent):
+            if found := await asyncio.to_thread(sessions.sweep, left):
+                log.warning("ended %d processes that an earlier run left in %s", found, left)
+        self._memory_directory = places.memory_directory(self._memory)
+        self._directory = places.run_directory(self._parent)
+        sessions.own(self._directory)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await asyncio.shield(self.close())
+
+    async def start_guest(self, name: str, size: int) -> UmlGuest:
+        """Boot guest `name` of `size` bytes on a balloon device of its own."""
+        device = DeviceProcess(name, size=size, directory=self.directory)
+        self.devices.append(device)
+        await device.start()
+        guest = UmlGuest(
+            name,
+            size=size,
+            directory=self.directory,
+            device_socket=device.socket,
+            memory_directory=self._memory_directory,
+        )
+        self.guests.append(guest)
+        await guest.start()
+        return guest
+
+    async def close(self) -> None:
+        """End everything, guests first, and remove the run directory."""
+        await asyncio.gather(*(guest.stop() for guest in self.guests))
+        await asyncio.gather(*(device.stop() for device in self.devices))
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+            self._directory = None
