@@ -132,13 +132,17 @@ def test_user_addresses_are_translated(memory: GuestMemory) -> None:
     [
         [(0, 4096), (0, 4096)],
         [(0, 4096), (4095, 4096)],
-        [(0, 0)],
         [((1 << 64) - 4095, 4096)],
     ],
 )
 def test_impossible_tables_are_refused(spans: list[tuple[int, int]]) -> None:
     with pytest.raises(BadAddress):
         make_memory(*spans)
+
+
+def test_an_empty_region_is_refused() -> None:
+    with pytest.raises(BadAddress):
+        GuestMemory([Region(0x1000, 0, 0, memoryview(bytearray()))])
 
 
 def test_a_region_needs_a_fitting_writable_view() -> None:

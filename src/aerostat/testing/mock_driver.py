@@ -7,6 +7,7 @@ the test does what its transport needs.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from mmap import mmap
 from random import Random
 from struct import Struct
 from typing import NamedTuple
@@ -26,13 +27,13 @@ USER_BASE = 0x7F00_0000_0000
 Buffer = tuple[int, int]  # address, length
 
 # What `scribble` draws lengths from: sizes that mean something, and their neighbours.
-_LENGTHS = (0, 1, 4, 9, 10, 16, 32, 160, 1024, 1025, 4096, 1 << 20, (1 << 32) - 16, (1 << 32) - 1)
+_LENGTHS = (0, 1, 4, 9, 10, 16, 32, 160, 1024, 1025, 4096, 1 << 16, (1 << 32) - 16, (1 << 32) - 1)
 
 
 def make_memory(*spans: tuple[int, int]) -> GuestMemory:
     """Return guest memory of this process's own, zeroed; a region for each (address, size)."""
     return GuestMemory(
-        Region(address, size, USER_BASE + address, memoryview(bytearray(size)))
+        Region(address, size, USER_BASE + address, memoryview(mmap(-1, size)))
         for address, size in spans
     )
 
