@@ -1,12 +1,13 @@
 """Exit codes, and how an error is told to the user: one line that says what to do.
 
-A face; imports click and the exception tree only.
+A face; imports click and what is light.
 """
 
 from enum import IntEnum
 
 import click
 
+from aerostat.daemon.names import clean_text
 from aerostat.errors import AerostatError, UsageError
 
 
@@ -55,4 +56,4 @@ def one_line(error: Exception) -> str:
             text = f"{error.strerror.lower()}{where}"
         case _:
             text = str(error) or type(error).__name__
-    return " ".join(text.split())
+    return clean_text(text)

@@ -1,0 +1,67 @@
+"""Reading guests once, without a manager.
+
+Nothing is decided here: what only the engine knows (pressure, demand) stays unknown.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from aerostat.balloon.statistics import Tag
+from aerostat.cli.errors import NotThereError
+from aerostat.daemon.names import clean_name, clean_text
+from aerostat.daemon.rows import named_statistics
+from aerostat.daemon.snapshot import GuestRow
+from aerostat.errors import AerostatError
+from aerostat.hypervisors.base import GuestInfo, Reading
+from aerostat.hypervisors.qmp import QmpConnector
+
+_TIMEOUT = 3.0  # seconds; a guest that does not answer by then is shown without figures
+
+
+def read_guests(globs: Sequence[str]) -> tuple[GuestRow, ...]:
+    """Return a row for each guest whose QMP socket matches one of `globs`, by name.
+
+    Raises `NotThereError` where none does.
+    """
+    rows = asyncio.run(_read(globs))
+    if not rows:
+        raise NotThereError(
+            f"no guest listens on {' '.join(globs)}; give the path of QEMU's -qmp socket"
+        )
+    return tuple(sorted(rows, key=lambda row: (row.name, row.key)))
+
+
+async def _read(globs: Sequence[str]) -> list[GuestRow]:
+    connector = QmpConnector(globs, read_only=True)
+    await connector.start()
+    try:
+        guests = await connector.guests()
+        answers = await connector.sample([guest.key for guest in guests], _TIMEOUT)
+        guests = await connector.guests()  # without the sockets on which nobody listens
+    finally:
+        await connector.close()
+    now = time.monotonic()
+    return [_row(guest, answers[guest.key], now) for guest in guests if guest.key in answers]
+
+
+def _row(guest: GuestInfo, answer: Reading | AerostatError, now: float) -> GuestRow:
+    name = clean_name(guest.name)
+    if isinstance(answer, AerostatError):
+        return GuestRow(guest.key, name, guest.source, error=clean_text(answer))
+    figures, sampled_at = answer.statistics, answer.sampled_at
+    return GuestRow(
+        key=guest.key,
+        name=name,
+        source=guest.source,
+        max_size=answer.max_size,
+        guest_size=answer.guest_size,
+        held=answer.held,
+        total_memory=figures.get(Tag.TOTAL_MEMORY),
+        free_memory=figures.get(Tag.FREE_MEMORY),
+        available_memory=figures.get(Tag.AVAILABLE_MEMORY),
+        disk_caches=figures.get(Tag.DISK_CACHES),
+        sample_age=None if sampled_at is None else max(now - sampled_at, 0.0),
+        condition="silent" if sampled_at is None else "fresh",
+        statistics=named_statistics(figures),
+    )

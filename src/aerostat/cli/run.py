@@ -1,0 +1,95 @@
+"""``aerostat run``: the manager in the foreground, with a view of it."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from aerostat.cli.options import SIZE, qmp_option, socket_option
+from aerostat.errors import UsageError
+
+
+@click.command(
+    "run",
+    epilog="""\b
+Examples:
+  aerostat run --qmp '/run/vm/*.qmp'                          watch; change nothing
+  aerostat run --qmp '/run/vm/*.qmp' --manage --budget 24GiB  move balloons
+  aerostat run --qmp '/run/vm/*.qmp' --for 60 --json          a minute of JSON lines
+  aerostat run --config /etc/aerostat/aerostat.toml           as a service would
+
+\b
+A guest of plain QEMU needs a balloon and a monitor of its own:
+  qemu-system-x86_64 ... -device virtio-balloon -qmp unix:/run/vm/web1.qmp,server,nowait
+""",
+)
+@qmp_option("Guests' QMP sockets, with wildcards; may be given several times.")
+@click.option("--manage", is_flag=True, help="Move balloons. Without it nothing is ever changed.")
+@click.option("--budget", metavar="SIZE", type=SIZE, help="What all guests together may hold.")
+@click.option("--reserve", metavar="SIZE", type=SIZE, help="What the host keeps for itself.")
+@click.option(
+    "--config",
+    "config_path",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A TOML file; options go before it.",
+)
+@socket_option
+@click.option("--interval", metavar="SECONDS", type=float, help="Time between two looks.")
+@click.option("--for", "limit", metavar="SECONDS", type=float, help="End after so long.")
+@click.option("--view/--no-view", default=None, help="Draw a live view (default: on a terminal).")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON snapshot a line, each tick.")
+def command(
+    globs: tuple[str, ...],
+    config_path: Path | None,
+    limit: float | None,
+    *,
+    view: bool | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Run the manager here: it reads guests' statistics, decides, and moves their balloons.
+
+    It only observes, unless --manage is given or the configuration says so. Ctrl-C ends it; the
+    guests then keep the sizes that they have.
+    """
+    # All of the manager (NumPy, asyncio) is behind this import.
+    from aerostat.cli.running import Showing, run_manager  # noqa: PLC0415
+    from aerostat.daemon import config, paths  # noqa: PLC0415
+
+    if limit is not None and not 0 < limit < float("inf"):
+        raise UsageError(f"--for takes seconds, more than 0, not {limit:g}")
+    if config_path is None and paths.config_file().exists():
+        config_path = paths.config_file()
+    settings = config.load(config_path, overrides(globs, **options))
+    if not settings.connector:
+        raise UsageError("no guests are named; say where their QMP sockets are: --qmp GLOB")
+    run_manager(settings, Showing.choose(view=view, as_json=as_json), limit)
+
+
+def overrides(
+    globs: tuple[str, ...],
+    *,
+    manage: bool = False,
+    budget: int | None = None,
+    reserve: int | None = None,
+    socket: Path | None = None,
+    interval: float | None = None,
+) -> dict[str, Any]:
+    """Return the options that were given, in the shape of the configuration file."""
+    values: dict[str, Any] = {}
+    if manage:
+        values["manage"] = True
+    if interval is not None:
+        values["interval"] = interval
+    if budget is not None and reserve is not None:
+        raise UsageError("--budget and --reserve are two ways to say the same; give one of them")
+    if budget is not None:
+        values["host"] = {"budget": f"{budget}B", "reserve": None}
+    elif reserve is not None:
+        values["host"] = {"reserve": f"{reserve}B", "budget": None}
+    if socket is not None:
+        values["api"] = {"socket": str(socket)}
+    if globs:
+        values["connector"] = [{"kind": "qmp", "sockets": list(globs)}]
+    return values

@@ -1,0 +1,99 @@
+"""The manager and what shows it, in one process: for ``aerostat run``."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+from enum import Enum
+
+from rich.console import Console
+
+from aerostat.daemon.config import Config
+from aerostat.daemon.service import serve
+from aerostat.errors import UsageError
+from aerostat.hypervisors.base import Connector
+from aerostat.hypervisors.qmp import QmpConnector
+from aerostat.tui.lines import JsonLines, PlainLines
+from aerostat.tui.live import LiveView, can_draw
+from aerostat.tui.sink import Narrator, Sink
+
+
+class Showing(Enum):
+    """How a run is shown."""
+
+    VIEW = "view"
+    LINES = "lines"
+    JSON = "json"
+
+    @classmethod
+    def choose(cls, *, view: bool | None, as_json: bool) -> "Showing":
+        """Return how to show; `view` None means a view where there is a terminal for it."""
+        if as_json:
+            if view:
+                raise UsageError("--view and --json exclude each other; give one of them")
+            return cls.JSON
+        drawable = can_draw(Console())
+        if view and not drawable:
+            raise UsageError("--view needs a terminal; leave it out for lines of text")
+        return cls.VIEW if drawable and view is not False else cls.LINES
+
+
+def run_manager(config: Config, showing: Showing, limit: float | None) -> None:
+    """Run a manager until a signal, at most `limit` seconds; show it meanwhile."""
+    _set_up_logging(showing)
+    if not config.manage and showing is Showing.LINES:
+        print("observing: nothing is changed; add --manage to move balloons", flush=True)
+    asyncio.run(_run(config, _sink(showing), limit))
+
+
+async def _run(config: Config, sink: Sink, limit: float | None) -> None:
+    loop = asyncio.get_running_loop()
+    troubles: list[Exception] = []
+    task: asyncio.Task[None]
+
+    def give_up(error: Exception) -> None:
+        """End because nothing can be shown any more (the reader of a pipe has gone)."""
+        troubles.append(error)
+        loop.call_soon_threadsafe(task.cancel)
+
+    narrator = Narrator(sink, on_error=give_up)
+    task = asyncio.create_task(
+        serve(config, connectors_of(config), watchers=[narrator.show]), name="manager"
+    )
+    timer = loop.call_later(limit, task.cancel) if limit is not None else None
+    narrator.start()
+    try:
+        await asyncio.wait([task])
+    finally:
+        if timer is not None:
+            timer.cancel()
+        await asyncio.to_thread(narrator.close)
+    if troubles:
+        raise troubles[0]
+    if not task.cancelled():
+        task.result()
+
+
+def connectors_of(config: Config) -> list[Connector]:
+    """Return the connectors that `config` names."""
+    return [
+        QmpConnector(connector.sockets, read_only=not config.manage)
+        for connector in config.connector
+    ]
+
+
+def _sink(showing: Showing) -> Sink:
+    makers: dict[Showing, Callable[[], Sink]] = {
+        Showing.VIEW: lambda: LiveView(Console()),
+        Showing.LINES: lambda: PlainLines(sys.stdout),
+        Showing.JSON: lambda: JsonLines(sys.stdout),
+    }
+    return makers[showing]()
+
+
+def _set_up_logging(showing: Showing) -> None:
+    """Send warnings to standard error; but not into a view, which shows what is wrong itself."""
+    if showing is Showing.VIEW:
+        logging.getLogger().addHandler(logging.NullHandler())
+    else:
+        logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")

@@ -1,0 +1,50 @@
+"""``aerostat set GUEST SIZE``: fix a guest's size, or give it back to the manager."""
+
+from pathlib import Path
+
+import click
+
+from aerostat.cli.options import SIZE, json_option, socket_option
+
+
+class SizeOrAuto(click.ParamType[int | None, str]):
+    """A size, or ``auto``: None."""
+
+    name = "size"
+
+    def convert(
+        self, value: str | int | None, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | None:
+        """Return bytes or None."""
+        return None if value in (None, "auto") else SIZE.convert(value, param, ctx)
+
+
+@click.command(
+    "set",
+    epilog="""\b
+Examples:
+  aerostat set web1 2GiB      hold it at 2 GiB, whatever the manager thinks
+  aerostat set web1 auto      let the manager decide again
+""",
+)
+@click.argument("guest")
+@click.argument("size", metavar="SIZE|auto", type=SizeOrAuto())
+@socket_option
+@json_option
+def command(guest: str, size: int | None, socket: Path | None, *, as_json: bool) -> None:
+    """Fix GUEST (a name or a key) at SIZE, such as 1.5GiB; 'auto' ends it.
+
+    A manager must be running, with --manage. No guest is taken below its guarantee.
+    """
+    from aerostat.cli.asking import manager_at  # noqa: PLC0415 - heavy
+    from aerostat.cli.report import to_json  # noqa: PLC0415 - heavy
+    from aerostat.units import format_size  # noqa: PLC0415
+
+    with manager_at(socket) as client:
+        answer = client.set_target(guest, size)
+    if as_json:
+        click.echo(to_json(**{key: answer[key] for key in ("key", "name", "size")}))
+    elif size is None:
+        click.echo(f"{answer['name']}: the manager decides")
+    else:
+        click.echo(f"{answer['name']}: fixed at {format_size(size)} until 'set {guest} auto'")
