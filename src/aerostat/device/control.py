@@ -12,6 +12,7 @@ from typing import Any
 from aerostat import __version__
 from aerostat.device.commands import Commands
 from aerostat.device.loop import READ, WRITE, Loop, Timer
+from aerostat.device.sockets import Listener
 from aerostat.qmp.server import Command, CommandError, ServerSession
 
 # A manager, an operator, some scripts; beyond that, connections are closed at once. The bound
@@ -29,7 +30,7 @@ _VERSION = tuple(int(part) for part in __version__.split(".")[:3])
 class Control:
     """Answers on a listening socket until it is closed."""
 
-    def __init__(self, loop: Loop, listener: socket.socket, commands: Commands) -> None:
+    def __init__(self, loop: Loop, listener: Listener, commands: Commands) -> None:
         self._loop = loop
         self._listener = listener
         self._commands = commands
@@ -61,10 +62,9 @@ class Control:
             self.balloon_changed()
 
     def _accept(self) -> None:
-        try:
-            connection, _ = self._listener.accept()
-        except OSError:
-            return  # it has gone again, or there are no descriptors left: nothing to serve
+        connection = self._listener.accept()
+        if connection is None:
+            return
         if len(self._clients) >= MAX_CLIENTS:
             connection.close()
             return

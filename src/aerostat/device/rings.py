@@ -81,10 +81,11 @@ class Rings:
 
     def stop(self, index: int) -> int:
         """Stop a ring; return the index of the next available buffer, held ones included."""
+        setup = self._backend.rings[index]
         queue = self._queues.pop(index, None)
-        if queue is None:
-            return self._backend.rings[index].base
-        return self._guest.device.stop(queue)
+        if queue is not None:
+            setup.base = self._guest.device.stop(queue)
+        return setup.base
 
     def stop_all(self) -> None:
         """Stop every ring."""
@@ -124,7 +125,7 @@ class Rings:
             self._meet_driver(memory.guest)
         queue = self._queue_of(index)
         if queue is None or queue in self._queues.values():
-            return
+            return  # set up, but no queue of what was negotiated: it is never looked at
         self._guest.device.start(queue, self._bind(memory.guest, self._backend.rings[index]))
         self._queues[index] = queue
         # Kicks that came before the ring was enabled are gone, the buffers are not.

@@ -9,13 +9,13 @@ import socket
 from typing import NamedTuple
 
 from aerostat.balloon.device import DEFAULT_FEATURES
-from aerostat.device import sockets
 from aerostat.device.commands import Commands
 from aerostat.device.control import Control
 from aerostat.device.guest import Guest
 from aerostat.device.link import Link
 from aerostat.device.log import Log
 from aerostat.device.loop import READ, Loop
+from aerostat.device.sockets import Listener
 
 
 class Options(NamedTuple):
@@ -38,11 +38,11 @@ class Server:
         self._log = Log("aerostat device" + (f" {options.name}" if options.name else ""))
         self._guest = Guest(self._loop, self._log, size=options.size, features=options.features)
         self._link: Link | None = None
-        self._listener = sockets.listen(options.socket)
+        self._listener = Listener(options.socket)
         try:
-            self._control_listener = sockets.listen(options.control)
+            self._control_listener = Listener(options.control)
         except BaseException:
-            sockets.remove(self._listener)
+            self._listener.close()
             raise
         commands = Commands(
             self._guest, name=options.name, running=self._is_running, stop=self._loop.stop
@@ -74,10 +74,9 @@ class Server:
         self._loop.watch(self._listener.fileno(), READ, self._accept)
 
     def _accept(self) -> None:
-        try:
-            connection, _ = self._listener.accept()
-        except OSError:
-            return  # it has gone again
+        connection = self._listener.accept()
+        if connection is None:
+            return
         # One guest, one balloon: the next front-end waits in the backlog until this one leaves.
         self._loop.unwatch(self._listener.fileno())
         self._link = Link(self._loop, self._guest, connection, self._link_closed)
@@ -94,6 +93,6 @@ class Server:
         self._once = True  # no other front-end is awaited
         if self._link is not None:
             self._link.close()
-        sockets.remove(self._listener)
-        sockets.remove(self._control_listener)
+        self._listener.close()
+        self._control_listener.close()
         self._loop.close()

@@ -14,40 +14,60 @@ from aerostat.errors import UsageError
 BACKLOG = 16
 
 
-def listen(path: str) -> socket.socket:
-    """Return a non-blocking socket that listens at `path`, mode 0600.
+class Listener:
+    """A non-blocking socket that listens at `path`, mode 0600.
 
     A socket that was left there is replaced if nobody listens on it. Raises `UsageError` where
     somebody does, where the path is something else, or where it cannot be used.
     """
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    try:
-        _remove_stale(path)
-        # The mode is right from the first moment: a chmod afterwards would come too late.
-        before = os.umask(0o177)
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._socket = _new_socket()
         try:
-            listener.bind(path)
-        finally:
-            os.umask(before)
-        listener.listen(BACKLOG)
-        listener.setblocking(False)  # noqa: FBT003 - that is its signature
-    except OSError as error:
-        listener.close()
-        raise UsageError(f"cannot listen on {path}: {error.strerror or error}") from error
-    except UsageError:
-        listener.close()
-        raise
-    return listener
+            _remove_stale(path)
+            # The mode is right from the first moment: a chmod afterwards would come too late.
+            before = os.umask(0o177)
+            try:
+                self._socket.bind(path)
+            finally:
+                os.umask(before)
+            self._socket.listen(BACKLOG)
+            self._identity = _identity(path)
+        except OSError as error:
+            self._socket.close()
+            raise UsageError(f"cannot listen on {path}: {error.strerror or error}") from error
+        except UsageError:
+            self._socket.close()
+            raise
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait for connections on."""
+        return self._socket.fileno()
+
+    def accept(self) -> socket.socket | None:
+        """Return the next connection; None if there is none, or it has gone again."""
+        try:
+            return self._socket.accept()[0]
+        except OSError:
+            return None
+
+    def close(self) -> None:
+        """Stop listening, and remove the path unless somebody else has taken it over."""
+        with contextlib.suppress(OSError):
+            if _identity(self._path) == self._identity:
+                os.unlink(self._path)  # noqa: PTH108 - a device process has no use for pathlib
+        self._socket.close()
 
 
-def remove(listener: socket.socket) -> None:
-    """Stop listening and remove the socket from the file system, if it is still ours."""
-    path = listener.getsockname()
-    # The kernel names the inode of a bound socket nowhere we can compare with, so look whether
-    # somebody took the path over: then connecting works although we have stopped listening.
-    listener.close()
-    with contextlib.suppress(OSError, UsageError):
-        _remove_stale(path)
+def _new_socket() -> socket.socket:
+    kind = socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+    return socket.socket(socket.AF_UNIX, kind)
+
+
+def _identity(path: str) -> tuple[int, int]:
+    status = os.lstat(path)
+    return status.st_dev, status.st_ino
 
 
 def _remove_stale(path: str) -> None:
@@ -57,16 +77,12 @@ def _remove_stale(path: str) -> None:
         return
     if not stat.S_ISSOCK(mode):
         raise UsageError(f"cannot listen on {path}: there is something that is not a socket")
-    probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    # A listener whose backlog is full must not hold us up.
-    probe.setblocking(False)  # noqa: FBT003 - that is its signature
-    try:
-        probe.connect(path)
-    except ConnectionRefusedError:
-        os.unlink(path)  # noqa: PTH108 - pathlib is not otherwise needed in a device process
-    except BlockingIOError:
-        raise UsageError(f"cannot listen on {path}: somebody does already") from None
-    else:
-        raise UsageError(f"cannot listen on {path}: somebody does already")
-    finally:
-        probe.close()
+    with _new_socket() as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)  # noqa: PTH108 - a device process has no use for pathlib
+            return
+        except BlockingIOError:
+            pass  # somebody listens, and has much to do
+    raise UsageError(f"cannot listen on {path}: somebody does already")

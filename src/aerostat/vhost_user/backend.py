@@ -77,7 +77,6 @@ class Backend:
         self.protocol_features = 0
         self.config_size = config_size
         self.rings = tuple(RingSetup() for _ in range(ring_count))
-        self.refusals = 0
         self._incoming = Incoming()
         self._output = bytearray()
         self._open: messages.Header | None = None
@@ -151,7 +150,6 @@ class Backend:
 
     def refuse(self) -> None:
         """Answer the open request: it failed. One that has a reply of its own cannot be refused."""
-        self.refusals += 1
         self._acknowledge(1)
 
     def reply_config(self, data: bytes) -> None:
@@ -190,7 +188,6 @@ class Backend:
         assert header is not None
         if header.request == Request.GET_CONFIG:
             # "Virtio device config space": a back-end that cannot answers with no payload.
-            self.refusals += 1
             self._reply(Request.GET_CONFIG, b"")
         elif header.request in _REPLYING:
             # Its reply cannot say no, and the front-end waits for it.
