@@ -199,22 +199,30 @@ class GuestMemory:
         """
         pieces: list[Piece] = []
         outside = 0
-        regions = self._regions
         for address, length in ranges:
-            end = address + length
             index = bisect_right(self._starts, address) - 1
-            missing = length
-            for region in regions[max(0, index) :]:
-                start = region.guest_address
-                if start >= end:
-                    break
-                offset = address - start if address > start else 0
-                size = min(end - start, region.size) - offset
-                if size > 0:
-                    pieces.append(Piece(region, offset, size))
-                    missing -= size
-            outside += missing
+            if index >= 0 and length > 0:
+                region = self._regions[index]
+                offset = address - region.guest_address
+                if offset + length <= region.size:  # nearly always
+                    pieces.append(Piece(region, offset, length))
+                    continue
+            across = self._across(max(0, index), address, address + length)
+            pieces += across
+            outside += length - sum(piece.length for piece in across)
         return pieces, outside
+
+    def _across(self, index: int, start: int, end: int) -> list[Piece]:
+        """Return what lies between two addresses, in the region at `index` and those after."""
+        pieces = []
+        for region in self._regions[index:]:
+            first = max(start - region.guest_address, 0)
+            last = min(end - region.guest_address, region.size)
+            if last <= 0:
+                break
+            if first < last:
+                pieces.append(Piece(region, first, last - first))
+        return pieces
 
     def user_to_guest(self, user_address: int, length: int) -> int:
         """Return the guest address of the front-end's `user_address`.
