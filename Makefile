@@ -1,0 +1,58 @@
+# What one does with a clone of aerostat. `make help` lists it; all of it sets itself up.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+# Options for the commands: make demo ARGS='--for 30', make test-real ARGS='-k inflate'
+ARGS :=
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: env lab-uml ## six real Linux guests and their memory, in the terminal
+	@$(BIN)/aerostat demo $(ARGS)
+
+.PHONY: test
+test: lint types test-fast test-real ## what has to pass: lint, types, test-fast, test-real
+
+.PHONY: lint
+lint: env ## style and formatting (ruff)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.PHONY: types
+types: env ## static types (mypy, strict)
+	$(BIN)/mypy
+
+.PHONY: test-fast
+test-fast: env ## unit and property tests, under a minute
+	$(BIN)/pytest -m 'not uml and not qemu' $(ARGS)
+
+.PHONY: test-real
+test-real: env lab ## tests with real guests: user-mode Linux, and QEMU
+	$(BIN)/pytest -m 'uml or qemu' $(ARGS)
+
+.PHONY: bench
+bench: env lab-uml ## measure; results in build/bench.json and a table beside it
+	$(BIN)/python -m bench $(ARGS)
+
+.PHONY: env
+env: ## the development environment, .venv
+	@tools/setup.sh
+
+.PHONY: lab
+lab: lab-uml lab-qemu ## what laboratory guests need, from the distribution
+
+.PHONY: lab-uml lab-qemu
+lab-uml lab-qemu: lab-%: env
+	@$(BIN)/python tools/lab.py $*
+
+.PHONY: clean
+clean: ## remove everything that was made here
+	rm -rf build dist .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find src tests bench tools examples -name __pycache__ -prune -exec rm -rf {} +
