@@ -1,0 +1,150 @@
+"""The QMP connector and the monitors of a real QEMU (no guest runs in it)."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from aerostat.errors import LinkError
+from aerostat.hypervisors import qmp
+from aerostat.hypervisors.base import GuestInfo, Reading
+from aerostat.hypervisors.link import Ask, open_link
+from aerostat.hypervisors.qmp import QmpConnector
+
+MIB = 1 << 20
+QEMU = shutil.which("qemu-system-x86_64")
+
+pytestmark = [
+    pytest.mark.qemu,
+    pytest.mark.skipif(QEMU is None, reason="no qemu-system-x86_64 here"),
+]
+
+
+class Qemu:
+    """A machine of 128 MiB without anything to boot, and with two monitors."""
+
+    def __init__(self, directory: Path) -> None:
+        self.first = directory / "first.qmp"
+        self.second = directory / "second.qmp"
+        self.process: asyncio.subprocess.Process | None = None
+
+    async def start(self, *options: str) -> None:
+        assert QEMU is not None
+        monitors = [
+            option
+            for path in (self.first, self.second)
+            for option in ("-qmp", f"unix:{path},server=on,wait=off")
+        ]
+        self.process = await asyncio.create_subprocess_exec(
+            QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35",
+            "-accel", "tcg", "-m", "128M", "-name", "alpha", *monitors, *options,
+        )  # fmt: skip
+        async with asyncio.timeout(20):
+            while not self.second.exists():
+                assert self.process.returncode is None
+                await asyncio.sleep(0.02)
+
+    async def stop(self) -> None:
+        if self.process is not None and self.process.returncode is None:
+            self.process.kill()
+            await self.process.wait()
+
+
+@pytest.fixture
+async def qemu(tmp_path: Path) -> AsyncIterator[Qemu]:
+    machine = Qemu(tmp_path)
+    try:
+        yield machine
+    finally:
+        await machine.stop()
+
+
+async def sample(connector: QmpConnector, path: Path) -> object:
+    await connector.guests()
+    return (await connector.sample([f"qmp:{path}"], 1.0))[f"qmp:{path}"]
+
+
+@pytest.mark.parametrize("device", ["virtio-balloon-pci,id=b0", "virtio-balloon-pci"])
+async def test_qemus_balloon_is_found_and_set(qemu: Qemu, device: str) -> None:
+    await qemu.start("-device", device)
+    connector = QmpConnector([str(qemu.first)])
+    await connector.start()
+    try:
+        reading = await sample(connector, qemu.first)
+        assert isinstance(reading, Reading)
+        assert await connector.guests() == [GuestInfo(reading.key, "alpha", str(qemu.first))]
+        assert (reading.max_size, reading.guest_size) == (128 * MIB, 128 * MIB)
+        assert (reading.statistics, reading.sampled_at) == ({}, None)  # no driver in there
+        assert reading.held is not None
+        assert MIB < reading.held < 512 * MIB
+        await connector.set_target(reading.key, 64 * MIB, 5.0)  # accepted; nobody obeys
+        assert isinstance(await sample(connector, qemu.first), Reading)
+    finally:
+        await connector.close()
+
+
+async def test_a_monitor_serves_one_client(qemu: Qemu, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qmp, "_GREETING_TIMEOUT", 0.3)
+    await qemu.start("-device", "virtio-balloon-pci")
+    holder, late = QmpConnector([str(qemu.first)]), QmpConnector([str(qemu.first)])
+    other = QmpConnector([str(qemu.second)])
+    for connector in (holder, late, other):
+        await connector.start()
+    try:
+        assert isinstance(await sample(holder, qemu.first), Reading)
+        error = await sample(late, qemu.first)
+        assert isinstance(error, LinkError)
+        assert "another client holds this monitor" in str(error)
+        assert isinstance(await sample(other, qemu.second), Reading)
+    finally:
+        for connector in (late, holder, other):
+            await connector.close()
+
+
+async def test_the_interval_is_put_back(qemu: Qemu) -> None:
+    await qemu.start("-device", "virtio-balloon-pci,id=b0")
+    connector = QmpConnector([str(qemu.first)])
+    await connector.start()
+    assert isinstance(await sample(connector, qemu.first), Reading)
+    assert await interval(qemu.second) == 3600
+    await connector.close()
+    assert await interval(qemu.second) == 0
+
+
+async def interval(path: Path) -> object:
+    """Ask over the other monitor."""
+    link = await open_link(str(path), 5.0)
+    where = {"path": "/machine/peripheral/b0", "property": "guest-stats-polling-interval"}
+    (answer,) = await link.ask(Ask("qom-get", where))
+    link.close()
+    return answer
+
+
+async def test_a_machine_without_a_balloon_is_told_of(qemu: Qemu) -> None:
+    await qemu.start()
+    connector = QmpConnector([str(qemu.first)])
+    await connector.start()
+    error = await sample(connector, qemu.first)
+    await connector.close()
+    assert isinstance(error, LinkError)
+    assert "no virtio-balloon device" in str(error)
+
+
+async def test_a_killed_machine_is_no_guest_any_more(
+    qemu: Qemu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(qmp, "_FIRST_RETRY", 0.01)
+    await qemu.start("-device", "virtio-balloon-pci")
+    connector = QmpConnector([str(qemu.first)])
+    await connector.start()
+    try:
+        assert isinstance(await sample(connector, qemu.first), Reading)
+        await qemu.stop()
+        assert qemu.first.exists()  # it leaves its socket behind
+        async with asyncio.timeout(10):
+            while await connector.guests():  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.02)
+    finally:
+        await connector.close()
