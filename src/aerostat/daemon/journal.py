@@ -194,18 +194,16 @@ class Journal:
             self._set_aside()
 
     def _wait_to_retry(self, samples: list[Sample], notes: list[Note]) -> None:
-        """Give up `samples`, put `notes` back, and wait; when closing, give up everything."""
+        """Give up `samples`, put `notes` back, and wait. What fails when closing is given up."""
         with self._changed:
             self.dropped_samples += len(samples)
+            if self._closing:
+                self.dropped_notes += len(notes)
+                return
             self._notes.extendleft(reversed(notes))
             self._weight += _NOTE_WEIGHT * len(notes)
             self._make_room()
             self._changed.wait_for(lambda: self._closing, self._retry_after)
-            if self._closing:
-                self.dropped_samples += len(self._samples)
-                self.dropped_notes += len(self._notes)
-                self._samples.clear()
-                self._notes.clear()
 
     def _set_aside(self) -> None:
         aside = self.path.with_name(f"{self.path.name}.broken-{int(time.time())}")

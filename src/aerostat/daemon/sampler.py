@@ -76,6 +76,7 @@ class _Source:
         self.slow: asyncio.Task[None] | None = None
         self.since = 0.0
         self.error = ""
+        self.left_out = 0
 
     @property
     def tasks(self) -> list["asyncio.Task[None]"]:
@@ -127,9 +128,11 @@ class _Source:
     def _meet(self, infos: Iterable[GuestInfo]) -> None:
         """Take over the list of guests: new ones in, those that are gone out."""
         met: dict[str, Seen] = {}
+        left_out = 0
         for info in infos:
             key = clean_key(info.key)
             if key is None or key in met:
+                left_out += 1
                 continue
             known = self.guests.get(key)
             clean = GuestInfo(key, clean_name(info.name), clean_name(info.source))
@@ -141,6 +144,7 @@ class _Source:
         for key in self.guests.keys() - met.keys():
             log.info("%s: gone", key)
         self.guests = met
+        self.left_out = left_out
 
 
 class Sampler:
@@ -165,11 +169,14 @@ class Sampler:
         now = self._clock.monotonic()
         texts = []
         for source in self._sources:
+            name = source.connector.name
             if source.error:
-                texts.append(f"connector {source.connector.name}: {source.error}")
+                texts.append(f"connector {name}: {source.error}")
             elif source.prompt is not None and not source.prompt.done():
-                wait = now - source.since
-                texts.append(f"connector {source.connector.name}: no answer for {wait:.1f} s")
+                texts.append(f"connector {name}: no answer for {now - source.since:.1f} s")
+            if source.left_out:
+                why = "left out guests whose keys are too long or not unique"
+                texts.append(f"connector {name}: {why}: {source.left_out}")
         return texts
 
     async def start(self, limit: float) -> None:

@@ -1,0 +1,202 @@
+"""Configuration: every mistake is a UsageError that says what would be right."""
+
+import tomllib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aerostat.daemon.config import Config, load, loads, parse
+from aerostat.errors import UsageError
+from aerostat.units import GIB, MIB
+
+EXAMPLE = """
+manage = true
+interval = 2
+on_exit = "release"
+[host]
+reserve = "10%"
+[[connector]]
+kind = "qmp"
+sockets = ["/run/guests/*.qmp"]
+[guests]
+guarantee = "30%"
+[guest."db-*"]
+guarantee = "1GiB"
+shares = 20000
+[guest.db-1]
+managed = false
+[journal]
+keep_hours = 1
+[api]
+mode = 0o600
+"""
+
+
+def test_the_example_reads_as_it_says():
+    config = loads(EXAMPLE)
+    assert config.manage
+    assert config.sample_limit == 1.0
+    assert config.host.reserve is not None
+    assert config.host.reserve.of(20 * GIB) == 2 * GIB
+    assert config.connector[0].sockets == ("/run/guests/*.qmp",)
+    assert config.api.mode == 0o600
+
+
+def test_without_a_word_nothing_is_managed():
+    config = loads("")
+    assert config == Config()
+    assert not config.manage
+
+
+def test_later_tables_win_and_only_for_what_they_say():
+    config = loads(EXAMPLE)
+    assert config.promise("web", "k", 4 * GIB)[:2] == (4 * GIB * 3 // 10, 4 * GIB)
+    second = config.promise("db-2", "k", 4 * GIB)
+    assert (second.guarantee, second.shares, second.managed) == (GIB, 20000, True)
+    first = config.promise("db-1", "k", 4 * GIB)
+    assert (first.guarantee, first.shares, first.managed) == (GIB, 20000, False)
+
+
+def test_a_key_matches_too():
+    config = loads('[guest."qmp:/run/*"]\nmanaged = false')
+    assert not config.promise("any", "qmp:/run/a.sock", GIB).managed
+    assert config.promise("any", "qmp:/tmp/a.sock", GIB).managed
+
+
+@pytest.mark.parametrize(
+    ("size", "guarantee"), [(64, 64), (128, 64), (256, 64), (512, 128), (4096, 1024), (32, 32)]
+)
+def test_the_default_guarantee_is_a_quarter_and_at_least_64_mib(size, guarantee):
+    promise = Config().promise("a", "k", size * MIB)
+    assert promise.guarantee == guarantee * MIB
+    assert promise.ceiling == size * MIB
+    assert promise.shares == size
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('manage = "yes"', "f.toml: manage: Expected `bool`, got `str`"),
+        ("intervall = 1", "f.toml: intervall: no such key; did you mean interval?"),
+        (
+            "[host]\nbudget = 4",
+            'f.toml: host.budget: write it as text with a unit, such as "512MiB"',
+        ),
+        ('[host]\nbudget = "4"', "f.toml: host.budget: not a size: '4'"),
+        ('[host]\nbudget = "0B"', "f.toml: host.budget: must be more than nothing"),
+        (
+            '[host]\nbudget = "1GiB"\nreserve = "1%"',
+            "f.toml: host: must be either budget or reserve",
+        ),
+        ('[host]\nbugdet = "4GiB"', "f.toml: host.bugdet: no such key; did you mean budget?"),
+        ("[host]\nx = 1", "f.toml: host.x: no such key; there are: budget, reserve"),
+        (
+            '[[connector]]\nkind = "xen"',
+            "connector[0].kind: Invalid enum value 'xen'; write one of: qmp",
+        ),
+        ('[[connector]]\nkind = "qmp"', "connector[0].sockets: must be at least one path"),
+        ('[guest."a"]\nguarantee = "101%"', 'guest."a".guarantee: not a percentage'),
+        ('[guest.a]\nguarantee = "2GiB"\nceiling = "1GiB"', 'guest."a".guarantee: must be at most'),
+        ("[guests]\nshares = 0", "guests.shares: must be a number more than 0"),
+        ("[guests]\nshares = inf", "guests.shares: must be a number more than 0"),
+        ("connector = 3", "connector: must be tables, each under [[connector]]"),
+        ("guest = 3", "guest: must be a table"),
+        ("[api]\nmode = 660", "api.mode: must be a file mode in octal, such as 0o660"),
+        ("interval = nan", "interval: must be seconds, from 0.05 to 3600"),
+        ("interval = 1\nsample_timeout = 1", "sample_timeout: must be seconds, from 0.01 to less"),
+        ('on_exit = "panic"', "on_exit: Invalid enum value 'panic'; write one of: hold, release"),
+        ("manage =", "f.toml: not TOML: Invalid value (at end of document)"),
+        ("x = " + "[" * 9999, "f.toml: nested too deeply"),
+        ("x = " + "1" * 9999, "f.toml: not TOML: "),
+        (f'[host]\nbudget = "{"9" * 400}g"', "host.budget: no machine has so much memory"),
+    ],
+)
+def test_errors_name_the_file_the_key_and_what_is_right(text, message):
+    with pytest.raises(UsageError) as caught:
+        loads(text, "f.toml")
+    assert message in str(caught.value)
+
+
+def test_options_are_laid_over_the_file(tmp_path):
+    path = tmp_path / "aerostat.toml"
+    path.write_text(EXAMPLE, encoding="utf-8")
+    config = load(path, {"manage": False, "api": {"socket": "/x"}, "host": {"reserve": "1GiB"}})
+    assert not config.manage
+    assert config.api.socket == "/x"
+    assert config.api.mode == 0o600
+    assert config.host.reserve is not None
+    assert config.host.reserve.of(0) == GIB
+
+
+def test_a_mistake_in_an_option_does_not_blame_the_file(tmp_path):
+    path = tmp_path / "aerostat.toml"
+    path.write_text(EXAMPLE, encoding="utf-8")
+    with pytest.raises(UsageError, match=r"^options: host\.budget: not a size"):
+        load(path, {"host": {"budget": "lots"}})
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", None])
+def test_a_file_that_cannot_be_read(tmp_path, content):
+    path = tmp_path / "aerostat.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"aerostat\.toml: cannot be read"):
+        load(path)
+
+
+KEYS = st.sampled_from(
+    [
+        "manage",
+        "interval",
+        "host",
+        "budget",
+        "reserve",
+        "connector",
+        "kind",
+        "sockets",
+        "guests",
+        "guest",
+        "guarantee",
+        "ceiling",
+        "shares",
+        "journal",
+        "path",
+        "keep_size",
+        "api",
+        "mode",
+    ]
+) | st.text(max_size=8)
+PLAIN = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=12)
+    | st.dates()
+    | st.datetimes()
+    | st.sampled_from(["qmp", "hold", "4GiB", "10%", "1e999%", "nan%", "-1GiB", "\ud800"])
+)
+VALUES = st.recursive(
+    PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4)
+)
+
+
+@given(st.dictionaries(KEYS, VALUES, max_size=6))
+def test_whatever_a_table_holds_it_is_a_configuration_or_a_usage_error(table):
+    try:
+        config = parse(table, "test")
+    except UsageError as error:
+        assert str(error).startswith("test: ")  # noqa: PT017 - either is right
+    else:
+        promise = config.promise("a", "k", GIB)
+        assert 0 <= promise.guarantee <= promise.ceiling <= GIB
+
+
+@given(st.text(max_size=200) | st.sampled_from(EXAMPLE.splitlines()).map(lambda x: EXAMPLE + x))
+def test_whatever_text_it_is_a_configuration_or_a_usage_error(text):
+    try:
+        loads(text, "test")
+    except UsageError:
+        return
+    tomllib.loads(text)

@@ -1,0 +1,409 @@
+"""The loop, under a clock that the test moves and guests that live in memory."""
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+
+from aerostat.daemon.config import parse
+from aerostat.daemon.manager import Manager
+from aerostat.daemon.savefile import SaveFile
+from aerostat.errors import LinkError, MissingError, UsageError
+from aerostat.host.budget import HostReading
+from aerostat.testing.fake_connector import FakeConnector, FakeGuest
+from aerostat.units import GIB, MIB
+
+MANAGE = {"manage": True}
+
+
+async def test_observe_mode_never_sets_anything_and_still_says_what_it_would_do(house, idle):
+    house.budget = 600 * MIB
+    for name in "abc":
+        idle(house.add(name, held=400 * MIB))
+    await house.start(parse({}, "test"))
+    await house.clock.advance(60)
+    assert house.connector.sent == []
+    assert house.last.mode == "observe"
+    assert house.last.moves == house.last.failures == 0
+    assert {move.outcome for move in house.moves} == {"observed"}
+    assert {move.key for move in house.moves} == {"fake:a", "fake:b", "fake:c"}
+    assert any(guest.target_size < guest.guest_size for guest in house.last.guests)
+    # An observer asks for nothing, so no guest can be stuck.
+    assert {guest.condition for guest in house.last.guests} == {"fresh"}
+
+
+async def test_a_manager_brings_an_idle_house_under_its_budget(house, idle):
+    house.budget = 900 * MIB
+    for name in "abc":
+        idle(house.add(name, held=400 * MIB))
+    await house.start()
+    for _ in range(60):
+        for guest in house.connector.fakes.values():
+            idle(guest)
+            guest.held = min(guest.held, guest.guest_size)
+        await house.clock.advance(1)
+    assert sum(guest.held for guest in house.connector.fakes.values()) <= 900 * MIB
+    assert house.last.moves > 0
+    assert house.last.taken > 0
+    assert house.last.hosts[0].budget == 900 * MIB
+    assert all(guest.guest_size >= 128 * MIB for guest in house.connector.fakes.values())
+
+
+async def test_a_hungry_guest_is_grown(house):
+    house.budget = 2 * GIB
+    guest = house.add("hungry", guest_size=256 * MIB, held=250 * MIB)
+    guest.uses(4 * MIB)
+    await house.start()
+    await house.clock.advance(3)
+    assert guest.guest_size > 256 * MIB
+    row = house.last.guests[0]
+    assert row.last_move
+    assert row.last_move_age is not None
+    assert house.last.given > 0
+
+
+async def test_a_hung_guest_delays_others_once_and_then_never(house):
+    for name in "abc":
+        house.add(name).uses(300 * MIB)
+    await house.start()
+    await house.clock.advance(3.5)
+    house.connector.hung.add("fake:b")
+    await house.clock.advance(1)
+    assert house.last.tick_duration == pytest.approx(0.4)  # of the limit of 0.5 s
+    await house.clock.advance(10)
+    assert house.last.tick_duration == 0.0
+    ages = {guest.name: guest.sample_age for guest in house.last.guests}
+    assert ages["a"] == ages["c"] == 0.0
+    assert ages["b"] > 9
+    hung = next(guest for guest in house.last.guests if guest.name == "b")
+    assert hung.error == "no answer"
+    assert hung.condition == "stale"
+    house.connector.hung.clear()
+    await house.clock.advance(2)
+    assert [guest.error for guest in house.last.guests] == [None, None, None]
+
+
+async def test_a_connector_that_never_answers_costs_only_its_own_guests(house, clock):
+    class Deaf(FakeConnector):
+        name = "deaf"
+
+        async def guests(self):
+            await asyncio.Event().wait()
+
+    house.add("a").uses(300 * MIB)
+    await house.start(connectors=[Deaf(), house.connector])
+    await clock.advance(5.6)
+    assert [guest.name for guest in house.last.guests] == ["a"]
+    assert house.last.tick >= 5
+    assert house.last.guests[0].sample_age == pytest.approx(0.5)  # the limit, waited for the deaf
+    assert any("connector deaf: no answer" in text for text in house.last.problems)
+
+
+async def test_a_connector_that_raises_is_a_problem_and_no_more(house):
+    class Broken(FakeConnector):
+        name = "broken"
+
+        async def guests(self):
+            raise ZeroDivisionError("\x1b[2J")
+
+    house.add("a").uses(300 * MIB)
+    await house.start(connectors=[Broken(), house.connector])
+    await house.clock.advance(3)
+    assert house.last.problems == ("connector broken: ZeroDivisionError: ?[2J",)
+    assert len(house.last.guests) == 1
+
+
+async def test_requests_are_never_stacked(house, idle):
+    house.budget = 400 * MIB
+    stubborn = idle(house.add("stubborn", held=500 * MIB))
+    await house.start()
+    house.connector.hung.add(stubborn.key)
+    await house.clock.advance(20)
+    assert set(house.connector.most_under_way.values()) == {1}
+    assert house.last.failures > 0
+    tries = [time for time, key, _ in house.connector.sent if key == stubborn.key]
+    # One at a time, each as long as the request's limit; so not one a tick.
+    assert all(later - earlier >= 2.0 for earlier, later in pairwise(tries))
+    assert len(tries) > 3
+
+
+async def test_a_grow_that_failed_is_sent_again(house):
+    house.budget = 2 * GIB
+    guest = house.add("hungry", guest_size=256 * MIB, held=250 * MIB)
+    guest.uses(4 * MIB)
+    failures = iter([LinkError("refused"), LinkError("refused")])
+    original = house.connector.set_target
+
+    async def refuse_twice(key, size, limit):
+        error = next(failures, None)
+        if error:
+            raise error
+        await original(key, size, limit)
+
+    house.connector.set_target = refuse_twice
+    await house.start()
+    await house.clock.advance(4)
+    assert guest.guest_size > 256 * MIB
+    assert house.last.failures == 2
+    outcomes = [move.outcome for move in house.moves]
+    assert outcomes[0] == "failed: refused"
+    assert "accepted" in outcomes
+
+
+async def test_guests_come_and_go(house):
+    house.add("a").uses(300 * MIB)
+    await house.start()
+    await house.clock.advance(2)
+    house.add("b").uses(300 * MIB)
+    await house.clock.advance(2)
+    assert [guest.name for guest in house.last.guests] == ["a", "b"]
+    del house.connector.fakes["fake:a"]
+    await house.clock.advance(2)
+    assert [guest.name for guest in house.last.guests] == ["b"]
+    with pytest.raises(UsageError, match="no such guest"):
+        house.manager.explain("fake:a")
+
+
+async def test_a_guest_that_never_answered_is_shown_with_its_error(house):
+    house.add("a", fault=LinkError("refused"))
+    await house.start()
+    await house.clock.advance(2)
+    row = house.last.guests[0]
+    assert (row.condition, row.error, row.max_size) == ("unreachable", "refused", None)
+    assert house.manager.explain("fake:a") == "a cannot be read: refused"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"max_size": -1, "guest_size": -1},
+        {"max_size": 1 << 80, "guest_size": 5},
+        {"guest_size": 1 << 70},
+        {"held": -5},
+        {"held": 1 << 90},
+        {"statistics": {4: 1 << 200, 6: -7, 99: 1 << 64, -3: 0, 0: 1 << 63}},
+        {"max_size": 0, "guest_size": 0},
+    ],
+)
+async def test_absurd_figures_cost_only_their_own_guest(house, fields):
+    house.add("good").uses(300 * MIB)
+    house.add("absurd\x1b[2J\n" + "x" * 400, **fields)
+    await house.start()
+    await house.clock.advance(5)
+    good = next(guest for guest in house.last.guests if guest.name == "good")
+    assert good.condition == "fresh"
+    bad = next(guest for guest in house.last.guests if guest.name != "good")
+    assert bad.name.isprintable()
+    assert len(bad.name) <= 80
+    assert house.last.problems == ()
+
+
+async def test_a_guest_with_an_endless_key_is_left_out_and_said_so(house):
+    house.add("x" * 5000).uses(300 * MIB)
+    house.add("a").uses(300 * MIB)
+    await house.start()
+    await house.clock.advance(2)
+    assert [guest.name for guest in house.last.guests] == ["a"]
+    assert "left out guests whose keys are too long or not unique: 1" in house.last.problems[0]
+
+
+async def test_two_guests_with_one_key_are_one(house):
+    twin = FakeConnector(FakeGuest("a", statistics={6: 1}), clock=house.clock.monotonic)
+    house.add("a").uses(300 * MIB)
+    await house.start(connectors=[house.connector, twin])
+    await house.clock.advance(2)
+    assert len(house.last.guests) == 1
+
+
+async def test_a_fault_in_the_engine_does_not_end_the_manager(house, monkeypatch):
+    house.add("a").uses(300 * MIB)
+    await house.start()
+    await house.clock.advance(2)
+    monkeypatch.setattr("aerostat.daemon.manager.step", lambda *_: 1 / 0)
+    await house.clock.advance(2)
+    assert "ZeroDivisionError" in house.last.problems[0]
+    assert [guest.name for guest in house.last.guests] == ["a"]
+    monkeypatch.undo()
+    await house.clock.advance(2)
+    assert house.last.problems == ()
+
+
+async def test_a_host_that_cannot_be_read_is_a_problem(house):
+    house.add("a").uses(300 * MIB)
+    answers = {"error": MissingError("no /proc")}
+
+    def host(held: int) -> HostReading:
+        if answers:
+            raise answers["error"]
+        return HostReading(GIB, GIB, GIB)
+
+    await house.start(host=host)
+    await house.clock.advance(2)
+    assert house.last.problems == ("no /proc",)
+    answers.clear()
+    await house.clock.advance(1)
+    assert house.last.problems == ()
+    assert house.last.hosts[0].budget == GIB
+
+
+async def test_steps_of_the_wall_clock_change_no_decision(house, idle):
+    house.budget = 400 * MIB
+    guest = idle(house.add("a", held=500 * MIB))
+    await house.start()
+    await house.clock.advance(5)
+    guest.held = guest.guest_size
+    house.clock.wall_offset -= 1e8
+    ticks = house.last.tick
+    await house.clock.advance(5)
+    house.clock.wall_offset += 1e9
+    await house.clock.advance(5)
+    assert house.last.tick == ticks + 10
+    assert house.last.guests[0].condition == "fresh"
+    assert house.last.guests[0].last_move_age < 20
+
+
+async def test_a_tick_that_took_too_long_is_not_made_up_for_by_a_burst(house):
+    house.add("a").uses(300 * MIB)
+    await house.start()
+    await house.clock.advance(3)
+    before = house.last.tick
+    house.clock.now += 100  # suspended
+    await house.clock.advance(2)
+    assert house.last.tick - before <= 3
+
+
+async def test_rates_are_made_from_counters_and_survive_a_reset(house):
+    guest = house.add("a")
+    guest.uses(300 * MIB)
+    guest.statistics |= {2: 1000, 1: 0}
+    await house.start()
+    guest.statistics |= {2: 1500, 1: 4096}
+    await house.clock.advance(1)
+    row = house.last.guests[0]
+    assert (row.major_fault_rate, row.swap_out_rate, row.swap_in_rate) == (500.0, 4096.0, None)
+    guest.statistics |= {2: 3}
+    await house.clock.advance(1)
+    assert house.last.guests[0].major_fault_rate is None
+
+
+class TestPins:
+    async def test_a_pinned_size_is_kept_until_it_is_released(self, house, idle):
+        house.budget = 4 * GIB
+        guest = idle(house.add("a"))
+        manager = await house.start()
+        await house.clock.advance(2)
+        manager.set_target("fake:a", 300 * MIB)
+        await house.clock.advance(30)
+        assert guest.guest_size == 300 * MIB
+        assert house.last.guests[0].pinned == 300 * MIB
+        manager.set_target("fake:a", None)
+        await house.clock.advance(60)
+        assert guest.guest_size > 300 * MIB
+        assert house.last.guests[0].pinned is None
+
+    async def test_refused_when_the_manager_only_observes(self, house):
+        house.add("a").uses(300 * MIB)
+        manager = await house.start(parse({}, "test"))
+        with pytest.raises(UsageError, match="only observes"):
+            manager.set_target("fake:a", 300 * MIB)
+
+    @pytest.mark.parametrize("size", [0, 127 * MIB, 513 * MIB, 1 << 60, -1])
+    async def test_refused_below_the_guarantee_and_above_the_ceiling(self, house, size):
+        house.add("a").uses(300 * MIB)
+        manager = await house.start()
+        with pytest.raises(UsageError, match="from 128 MiB to 512 MiB"):
+            manager.set_target("fake:a", size)
+
+    async def test_refused_for_an_exempt_guest_and_an_unread_one(self, house):
+        house.add("a").uses(300 * MIB)
+        house.add("b", fault=LinkError("refused"))
+        config = parse({"manage": True, "guest": {"a": {"managed": False}}}, "test")
+        manager = await house.start(config)
+        with pytest.raises(UsageError, match="exempts"):
+            manager.set_target("fake:a", 300 * MIB)
+        with pytest.raises(UsageError, match="not answered"):
+            manager.set_target("fake:b", 300 * MIB)
+
+
+class TestExitAndReturn:
+    async def test_exit_holds_by_default(self, house, idle):
+        guest = idle(house.add("a", guest_size=300 * MIB))
+        manager = await house.start()
+        manager.set_target("fake:a", 256 * MIB)
+        await house.clock.advance(20)
+        sent = len(house.connector.sent)
+        await house.stop()
+        assert guest.guest_size == 256 * MIB
+        assert len(house.connector.sent) == sent
+        assert house.connector.closed
+
+    async def test_release_gives_back_only_what_the_budget_covers(self, house, idle):
+        house.budget = 1000 * MIB
+        guests = [idle(house.add(name, guest_size=256 * MIB, held=256 * MIB)) for name in "abc"]
+        manager = await house.start(parse({"manage": True, "on_exit": "release"}, "test"))
+        for guest in guests:
+            manager.set_target(guest.key, 256 * MIB)
+        await house.clock.advance(5)
+        await house.stop()
+        sizes = [guest.guest_size for guest in guests]
+        assert all(size > 256 * MIB for size in sizes)
+        assert sum(sizes) <= 1000 * MIB
+        assert sum(sizes) > 999 * MIB
+
+    async def test_a_request_under_way_at_exit_is_waited_for_and_given_up(self, house, idle):
+        house.budget = 300 * MIB
+        guest = idle(house.add("a", held=500 * MIB))
+        await house.start()
+        house.connector.hung.add(guest.key)
+        await house.clock.advance(3)
+        began = house.clock.now
+        await house.stop()
+        assert house.clock.now - began < 10
+        assert house.connector.under_way == []
+
+    async def test_a_killed_manager_carries_on(self, house, idle, tmp_path):
+        house.budget = 700 * MIB
+        for name in "ab":
+            idle(house.add(name, held=450 * MIB))
+        path = tmp_path / "state.json"
+        manager = await house.start(save_file=SaveFile(path))
+        await house.clock.advance(2)
+        manager.set_target("fake:b", 400 * MIB)
+        await house.clock.advance(15)
+        await house.kill()
+        demand = house.last.guests[0].demand
+        sizes = {guest.name: guest.guest_size for guest in house.last.guests}
+        manager._save_file.finish(10)
+        house.shown.clear()
+        await house.start(save_file=SaveFile(path))
+        assert house.last.guests[1].pinned == 400 * MIB
+        assert house.last.guests[0].demand == pytest.approx(demand, rel=0.05)
+        # Nothing is let go by the restart itself.
+        assert all(guest.guest_size <= sizes[guest.name] for guest in house.last.guests)
+
+    @pytest.mark.parametrize(
+        "text", ["", "{", "[]", '{"version": 1}', '{"version": 9}', "[" * 100000, "\x00" * 64]
+    )
+    async def test_a_state_file_that_cannot_be_used_is_kept_aside(self, house, tmp_path, text):
+        path = tmp_path / "state.json"
+        path.write_text(text, encoding="ascii")
+        house.add("a").uses(300 * MIB)
+        await house.start(save_file=SaveFile(path))
+        await house.clock.advance(2)
+        assert house.last.guests[0].condition == "fresh"
+        assert (tmp_path / "state.json.bad").read_text(encoding="ascii") == text
+
+    async def test_a_state_directory_that_cannot_be_written_is_a_problem(self, house, tmp_path):
+        house.add("a").uses(300 * MIB)
+        await house.start(save_file=SaveFile(tmp_path / "gone" / "state.json"))
+        await house.clock.advance(11)
+        house.manager._save_file.finish(5)
+        await house.clock.advance(1)
+        assert any("cannot be written" in text for text in house.last.problems)
+
+
+def test_a_manager_can_be_made_outside_a_loop(clock):
+    manager = Manager(
+        parse(MANAGE, "test"), [], host=lambda held: HostReading(1, 1, 1), clock=clock
+    )
+    assert manager.snapshot is None
