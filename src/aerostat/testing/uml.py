@@ -23,7 +23,8 @@ from typing import Any
 
 from aerostat.errors import LinkError, MissingError, PeerError
 from aerostat.testing import guest_init, places
-from aerostat.testing.sessions import Session
+from aerostat.testing.modules import find_modules
+from aerostat.testing.process import LabProcess
 from aerostat.units import MIB
 
 GET_IT = "install it with: sudo apt-get install user-mode-linux"
@@ -48,29 +49,13 @@ def kernel_release(kernel: Path) -> str:
     return answer.stdout.decode().strip()
 
 
-def find_modules(kernel: Path, name: str) -> list[Path]:
-    """Return the files of module `name` and of what it depends on, in the order of loading.
-
-    Empty where the kernel has it built in. Raises `MissingError`.
-    """
+def modules_directory(kernel: Path) -> Path:
+    """Return where the modules of a user-mode Linux program are. Raises `MissingError`."""
     release = kernel_release(kernel)
     for tree in _MODULE_TREES:
-        directory = Path(tree, release)
-        if (directory / "modules.dep").is_file():
-            return modules_in(directory, name)
+        if (directory := Path(tree, release)).is_dir():
+            return directory
     raise MissingError(f"no modules for the user-mode Linux {release}; {GET_IT}")
-
-
-def modules_in(directory: Path, name: str) -> list[Path]:
-    """Return the files that loading module `name` takes, in order, by `modules.dep`."""
-    for line in (directory / "modules.dep").read_text().splitlines():
-        module, _, needs = line.partition(":")
-        if Path(module).name.partition(".")[0].replace("-", "_") == name:
-            return [directory / path for path in (*reversed(needs.split()), module)]
-    builtin = (directory / "modules.builtin").read_text()
-    if f"/{name}.ko" in builtin.replace("-", "_"):
-        return []
-    raise MissingError(f"no module {name} in {directory}")
 
 
 def base_interpreter() -> Path:
@@ -80,7 +65,7 @@ def base_interpreter() -> Path:
     return inside if inside.exists() else Path(sys.executable).resolve()
 
 
-class UmlGuest:
+class UmlGuest(LabProcess):
     """One laboratory guest, from `start` to `stop`.
 
     `size` is the guest's memory in bytes; `device_socket` the vhost-user socket of its balloon
@@ -98,30 +83,16 @@ class UmlGuest:
         device_socket: Path | None = None,
         memory_directory: Path | None = None,
     ) -> None:
-        self.name = name
+        super().__init__(name, directory=directory)
         self.size = size
-        self.directory = directory
         self.device_socket = device_socket
         self.memory_directory = memory_directory
-        self.log = directory / f"{name}.log"
         self.release = ""
-        self._process: asyncio.subprocess.Process | None = None
-        self._session: Session | None = None
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._listener: asyncio.Task[None] | None = None
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
-
-    @property
-    def pid(self) -> int | None:
-        """The process that is the guest, and the number of its process group."""
-        return None if self._process is None else self._process.pid
-
-    @property
-    def alive(self) -> bool:
-        """Whether the guest's process runs."""
-        return self._process is not None and self._process.returncode is None
 
     async def start(self, within: float = 30.0) -> None:
         """Boot, and return when the guest obeys and its balloon driver is loaded.
@@ -129,12 +100,12 @@ class UmlGuest:
         Raises `MissingError`, or `LinkError` when it does not come up within `within` seconds.
         """
         kernel = find_kernel()
-        modules = find_modules(kernel, "virtio_balloon") if self.device_socket else []
+        modules: list[Path] = []
+        if self.device_socket is not None:
+            modules = find_modules(modules_directory(kernel), "virtio_balloon")
         ours, theirs = socket.socketpair()
         with theirs:
-            self._process = await self._launch(kernel, theirs.fileno())
-        self._session = Session.of(self._process.pid)
-        self._session.record(self.directory, self.name)
+            await self._launch(kernel, theirs.fileno())
         self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=_LONGEST_LINE)
         try:
             async with asyncio.timeout(within):
@@ -145,26 +116,21 @@ class UmlGuest:
                     await self.command("load_module", path=str(module))
         except (TimeoutError, LinkError) as error:
             await self.kill()
-            raise LinkError(f"guest {self.name} did not come up: {self._last_words()}") from error
+            raise LinkError(f"guest {self.name} did not come up: {self.last_words()}") from error
 
-    async def _launch(self, kernel: Path, console: int) -> asyncio.subprocess.Process:
+    async def _launch(self, kernel: Path, console: int) -> None:
         memory = self.memory_directory or places.memory_directory(self.size)
-        with self.log.open("wb") as log:
-            return await asyncio.create_subprocess_exec(
-                kernel,
-                *self._kernel_arguments(console),
-                *("--", "-I", "-S", guest_init.__file__),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=[console],
-                start_new_session=True,
-                env={
-                    "PATH": os.environ.get("PATH", os.defpath),
-                    "HOME": "/",
-                    "TMPDIR": str(memory),
-                },
-            )
+        await self._spawn(
+            kernel,
+            *self._kernel_arguments(console),
+            *("--", "-I", "-S", guest_init.__file__),
+            descriptors=[console],
+            environment={
+                "PATH": os.environ.get("PATH", os.defpath),
+                "HOME": "/",
+                "TMPDIR": str(memory),
+            },
+        )
 
     def _kernel_arguments(self, console: int) -> list[str]:
         balloon = []
@@ -231,30 +197,20 @@ class UmlGuest:
         answer: dict[str, dict[str, int]] = await self.command("counters")
         return answer
 
-    async def exited(self) -> int:
-        """Wait for the guest's end; return 0 where it powered itself off."""
-        assert self._process is not None
-        return await self._process.wait()
-
     async def stop(self, within: float = 5.0) -> None:
         """End the guest: ask it to power off, and kill it after `within` seconds.
 
         Stop guests before their devices.
         """
-        try:
+        with contextlib.suppress(TimeoutError, LinkError, PeerError):
             async with asyncio.timeout(within):
                 await self.command("poweroff", within=within)
                 await self.exited()
-        except (TimeoutError, LinkError, PeerError):
-            pass
         await self.kill()
 
     async def kill(self) -> None:
         """End the guest at once, helpers and all, and remove what it left."""
-        if self._process is None or self._session is None:
-            return
-        await self._session.end()
-        await self._process.wait()
+        await super().kill()
         if self._writer is not None:
             self._writer.close()
             with contextlib.suppress(OSError):
@@ -262,8 +218,3 @@ class UmlGuest:
         if self._listener is not None:
             await self._listener
         shutil.rmtree(self.directory / self.name, ignore_errors=True)
-        Session.forget(self.directory, self.name)
-
-    def _last_words(self) -> str:
-        lines = self.log.read_text(errors="replace").splitlines()
-        return " | ".join(lines[-5:]) or "it said nothing"

@@ -1,0 +1,74 @@
+"""A process of the laboratory: started in a session of its own, recorded, watched, ended whole.
+
+Touches processes and the run directory.
+"""
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from aerostat.testing.sessions import Session
+
+_LAST_WORDS = 500  # bytes of a log that an error message repeats
+
+
+class LabProcess:
+    """What guests and devices have in common.
+
+    `name` is unique in the run directory `directory`; what the process says goes to `log` there.
+    """
+
+    def __init__(self, name: str, *, directory: Path) -> None:
+        self.name = name
+        self.directory = directory
+        self.log = directory / f"{name}.log"
+        self._process: asyncio.subprocess.Process | None = None
+        self._session: Session | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process and its session; None before the start."""
+        return None if self._process is None else self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process is not None and self._process.returncode is None
+
+    async def exited(self) -> int:
+        """Wait for the process to end; return its exit status, negative for a signal."""
+        assert self._process is not None, f"{self.name} was never started"
+        return await self._process.wait()
+
+    async def kill(self) -> None:
+        """End the process at once, and all that it forked."""
+        if self._process is not None and self._session is not None:
+            await self._session.end()
+            await self._process.wait()
+            Session.forget(self.directory, self.name)
+
+    def last_words(self) -> str:
+        """Return the end of what the process said."""
+        return self.log.read_text(errors="replace").strip()[-_LAST_WORDS:] or "it said nothing"
+
+    async def _spawn(
+        self,
+        *command: str | os.PathLike[str],
+        descriptors: Sequence[int] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> asyncio.subprocess.Process:
+        with self.log.open("wb") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=descriptors,
+                start_new_session=True,
+                env=environment,
+            )
+        self._session = Session.of(self._process.pid)
+        self._session.record(self.directory, self.name)
+        return self._process
