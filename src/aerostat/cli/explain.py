@@ -9,6 +9,7 @@ from aerostat.cli.options import json_option, socket_option
 
 @click.command(
     "explain",
+    short_help="Say what is done with a guest, and why.",
     epilog="""\b
 Examples:
   aerostat explain web1

@@ -6,8 +6,6 @@ A face: may import everything, but imports only click and the core here, so that
 
 import importlib
 import importlib.util
-import os
-import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -86,11 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def invoke(arguments: Sequence[str] | None = None) -> int:
     """Run the command line `arguments` and return its exit code (see `ExitCode`)."""
     try:
+        # Where the reader of a pipe has gone (``aerostat list | head -1``), click exits quietly.
         result = cli.main(args=arguments, prog_name="aerostat", standalone_mode=False)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _abandon_output()
-        return 128 + signal.SIGPIPE
     except (KeyboardInterrupt, click.Abort):
         return ExitCode.INTERRUPTED
     except Exception as error:
@@ -100,8 +95,3 @@ def invoke(arguments: Sequence[str] | None = None) -> int:
         click.echo(f"error: {one_line(error)}", err=True)
         return code
     return result if isinstance(result, int) else ExitCode.OK
-
-
-def _abandon_output() -> None:
-    """Point standard output at nothing: its reader has gone (``aerostat list | head -1``)."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

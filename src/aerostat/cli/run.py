@@ -11,6 +11,7 @@ from aerostat.errors import UsageError
 
 @click.command(
     "run",
+    short_help="Run the manager here, with a view of it.",
     epilog="""\b
 Examples:
   aerostat run --qmp '/run/vm/*.qmp'                          watch; change nothing
@@ -26,13 +27,13 @@ A guest of plain QEMU needs a balloon and a monitor of its own:
 @qmp_option("Guests' QMP sockets, with wildcards; may be given several times.")
 @click.option("--manage", is_flag=True, help="Move balloons. Without it nothing is ever changed.")
 @click.option("--budget", metavar="SIZE", type=SIZE, help="What all guests together may hold.")
-@click.option("--reserve", metavar="SIZE", type=SIZE, help="What the host keeps for itself.")
+@click.option("--reserve", metavar="SIZE|%", help="What the host keeps for itself (default: 10%).")
 @click.option(
     "--config",
     "config_path",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="A TOML file; options go before it.",
+    help="A TOML file; options override it.",
 )
 @socket_option
 @click.option("--interval", metavar="SECONDS", type=float, help="Time between two looks.")
@@ -72,7 +73,7 @@ def overrides(
     *,
     manage: bool = False,
     budget: int | None = None,
-    reserve: int | None = None,
+    reserve: str | None = None,
     socket: Path | None = None,
     interval: float | None = None,
 ) -> dict[str, Any]:
@@ -87,7 +88,7 @@ def overrides(
     if budget is not None:
         values["host"] = {"budget": f"{budget}B", "reserve": None}
     elif reserve is not None:
-        values["host"] = {"reserve": f"{reserve}B", "budget": None}
+        values["host"] = {"reserve": reserve, "budget": None}
     if socket is not None:
         values["api"] = {"socket": str(socket)}
     if globs:

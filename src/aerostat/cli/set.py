@@ -21,6 +21,7 @@ class SizeOrAuto(click.ParamType[int | None, str]):
 
 @click.command(
     "set",
+    short_help="Fix a guest's size, or leave it to the manager.",
     epilog="""\b
 Examples:
   aerostat set web1 2GiB      hold it at 2 GiB, whatever the manager thinks

@@ -9,6 +9,7 @@ from aerostat.cli.options import json_option, qmp_option, socket_option
 
 @click.command(
     "stats",
+    short_help="Show everything that a guest says of its memory.",
     epilog="""\b
 Examples:
   aerostat stats web1

@@ -1,7 +1,7 @@
 """Bars, gauges and sparklines, drawn with characters.
 
-Pure functions to `rich.text.Text`. Each part has a glyph of its own beside its colour, so that
-a bar reads the same without colours.
+Pure functions to `rich.text.Text`. Each part has a glyph of its own beside its colour (what is
+exposed lies beyond a mark), so that a bar reads the same without colours.
 """
 
 from collections.abc import Sequence

@@ -1,0 +1,159 @@
+"""``aerostat run``: its options, and a real run on a real device process."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from aerostat.cli.run import overrides
+from aerostat.daemon import config
+from aerostat.daemon.config import Amount
+from aerostat.daemon.snapshot import Snapshot
+from aerostat.errors import UsageError
+from aerostat.testing.device_process import DeviceProcess
+from aerostat.units import GIB, MIB
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+def test_options_become_a_configuration() -> None:
+    said = overrides(("/a/*.qmp", "/b"), manage=True, budget=3 * GIB, interval=0.5)
+    made = config.parse(said, "options")
+    assert (made.manage, made.interval, made.host.budget) == (True, 0.5, 3 * GIB)
+    assert made.connector[0].sockets == ("/a/*.qmp", "/b")
+    assert not config.parse(overrides(()), "options").manage
+
+
+def test_options_override_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "aerostat.toml"
+    path.write_text('manage = true\ninterval = 3.0\n[host]\nreserve = "10%"\n')
+    made = config.load(path, overrides((), budget=GIB))
+    assert (made.manage, made.interval) == (True, 3.0)
+    assert (made.host.budget, made.host.reserve) == (GIB, None)
+    made = config.load(path, overrides((), reserve="20%", socket=Path("/s")))
+    assert made.host.reserve == Amount(fraction=0.2)
+    assert made.socket_path == Path("/s")
+
+
+def test_a_budget_and_a_reserve_exclude_each_other() -> None:
+    with pytest.raises(UsageError, match="give one of them"):
+        overrides((), budget=GIB, reserve="1GiB")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "no guests are named"),
+        (("--qmp", "/x", "--budget", "5"), "write it with a unit"),
+        (("--qmp", "/x", "--reserve", "nonsense"), "host.reserve"),
+        (("--qmp", "/x", "--for", "0"), "--for takes seconds"),
+        (("--qmp", "/x", "--interval", "0"), "interval"),
+        (("--qmp", "/x", "--view"), "--view needs a terminal"),
+        (("--qmp", "/x", "--view", "--json"), "exclude each other"),
+        (("--config", "/nowhere.toml"), "/nowhere.toml"),
+    ],
+)
+def test_wrong_options_are_told_in_one_line(
+    call: Call,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    words: str,
+) -> None:
+    monkeypatch.setattr("aerostat.daemon.paths.config_file", lambda: tmp_path / "none.toml")
+    code, out, err = call("run", *arguments)
+    assert (code, out) == (2, "")
+    assert words in err
+    assert err.count("\n") == 1
+
+
+@pytest_asyncio.fixture
+async def device(tmp_path: Path) -> AsyncIterator[DeviceProcess]:
+    process = DeviceProcess("web", size=256 * MIB, directory=tmp_path)
+    await process.start()
+    yield process
+    await process.stop()
+
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(device: DeviceProcess, tmp_path: Path) -> Iterator[Start]:
+    """Return a function that starts ``aerostat run`` on the device."""
+    config_file = tmp_path / "aerostat.toml"
+    config_file.write_text(
+        f'interval = 0.2\nstate_directory = "{tmp_path}"\n[journal]\nenabled = false\n'
+    )
+    started = []
+
+    def run(*arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "aerostat", "run", "--config", str(config_file)),
+                *("--socket", str(tmp_path / "api.sock"), "--qmp", str(device.control)),
+                *arguments,
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"TERM": "dumb"},
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_json_lines_for_a_while(start: Start) -> None:
+    out, err = start("--json", "--for", "1", "--budget", "1GiB").communicate(timeout=60)
+    snapshots = [Snapshot.from_json(json.loads(line)) for line in out.splitlines()]
+    assert len(snapshots) > 1, err
+    assert snapshots[-1].mode == "observe"
+    assert snapshots[-1].hosts[0].budget == GIB
+    assert snapshots[-1].guests[0].name == "web"
+    assert snapshots[-1].guests[0].max_size == 256 * MIB
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_gracefully(start: Start, tmp_path: Path, number: signal.Signals) -> None:
+    process = start("--budget", "1GiB")
+    assert process.stdout is not None
+    assert "observing: nothing is changed; add --manage" in process.stdout.readline()
+    assert "observing; 1 guest; budget 1.0 GiB" in process.stdout.readline()
+    assert (tmp_path / "api.sock").exists()
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert not (tmp_path / "api.sock").exists()
+
+
+def test_a_reader_that_leaves_ends_it(start: Start) -> None:
+    process = start("--json")
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(timeout=60) == 1
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+
+
+def test_a_second_manager_is_refused(start: Start) -> None:
+    first = start()
+    assert first.stdout is not None
+    first.stdout.readline()
+    first.stdout.readline()
+    second = start()
+    _, err = second.communicate(timeout=60)
+    assert second.returncode == 2
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
