@@ -1,6 +1,7 @@
 """Configuration: every mistake is a UsageError that says what would be right."""
 
 import tomllib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -33,7 +34,7 @@ mode = 0o600
 """
 
 
-def test_the_example_reads_as_it_says():
+def test_the_example_reads_as_it_says() -> None:
     config = loads(EXAMPLE)
     assert config.manage
     assert config.sample_limit == 1.0
@@ -43,13 +44,13 @@ def test_the_example_reads_as_it_says():
     assert config.api.mode == 0o600
 
 
-def test_without_a_word_nothing_is_managed():
+def test_without_a_word_nothing_is_managed() -> None:
     config = loads("")
     assert config == Config()
     assert not config.manage
 
 
-def test_later_tables_win_and_only_for_what_they_say():
+def test_later_tables_win_and_only_for_what_they_say() -> None:
     config = loads(EXAMPLE)
     assert config.promise("web", "k", 4 * GIB)[:2] == (4 * GIB * 3 // 10, 4 * GIB)
     second = config.promise("db-2", "k", 4 * GIB)
@@ -58,7 +59,7 @@ def test_later_tables_win_and_only_for_what_they_say():
     assert (first.guarantee, first.shares, first.managed) == (GIB, 20000, False)
 
 
-def test_a_key_matches_too():
+def test_a_key_matches_too() -> None:
     config = loads('[guest."qmp:/run/*"]\nmanaged = false')
     assert not config.promise("any", "qmp:/run/a.sock", GIB).managed
     assert config.promise("any", "qmp:/tmp/a.sock", GIB).managed
@@ -67,7 +68,7 @@ def test_a_key_matches_too():
 @pytest.mark.parametrize(
     ("size", "guarantee"), [(64, 64), (128, 64), (256, 64), (512, 128), (4096, 1024), (32, 32)]
 )
-def test_the_default_guarantee_is_a_quarter_and_at_least_64_mib(size, guarantee):
+def test_the_default_guarantee_is_a_quarter_and_at_least_64_mib(size: int, guarantee: int) -> None:
     promise = Config().promise("a", "k", size * MIB)
     assert promise.guarantee == guarantee * MIB
     assert promise.ceiling == size * MIB
@@ -112,13 +113,13 @@ def test_the_default_guarantee_is_a_quarter_and_at_least_64_mib(size, guarantee)
         (f'[host]\nbudget = "{"9" * 400}g"', "host.budget: no machine has so much memory"),
     ],
 )
-def test_errors_name_the_file_the_key_and_what_is_right(text, message):
+def test_errors_name_the_file_the_key_and_what_is_right(text: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         loads(text, "f.toml")
     assert message in str(caught.value)
 
 
-def test_options_are_laid_over_the_file(tmp_path):
+def test_options_are_laid_over_the_file(tmp_path: Path) -> None:
     path = tmp_path / "aerostat.toml"
     path.write_text(EXAMPLE, encoding="utf-8")
     config = load(path, {"manage": False, "api": {"socket": "/x"}, "host": {"reserve": "1GiB"}})
@@ -129,7 +130,7 @@ def test_options_are_laid_over_the_file(tmp_path):
     assert config.host.reserve.of(0) == GIB
 
 
-def test_a_mistake_in_an_option_does_not_blame_the_file(tmp_path):
+def test_a_mistake_in_an_option_does_not_blame_the_file(tmp_path: Path) -> None:
     path = tmp_path / "aerostat.toml"
     path.write_text(EXAMPLE, encoding="utf-8")
     with pytest.raises(UsageError, match=r"^options: host\.budget: not a size"):
@@ -137,7 +138,7 @@ def test_a_mistake_in_an_option_does_not_blame_the_file(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", None])
-def test_a_file_that_cannot_be_read(tmp_path, content):
+def test_a_file_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "aerostat.toml"
     if content is not None:
         path.write_bytes(content)
@@ -183,7 +184,9 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(KEYS, VALUES, max_size=6))
-def test_whatever_a_table_holds_it_is_a_configuration_or_a_usage_error(table):
+def test_whatever_a_table_holds_it_is_a_configuration_or_a_usage_error(
+    table: dict[str, object],
+) -> None:
     try:
         config = parse(table, "test")
     except UsageError as error:
@@ -194,7 +197,7 @@ def test_whatever_a_table_holds_it_is_a_configuration_or_a_usage_error(table):
 
 
 @given(st.text(max_size=200) | st.sampled_from(EXAMPLE.splitlines()).map(lambda x: EXAMPLE + x))
-def test_whatever_text_it_is_a_configuration_or_a_usage_error(text):
+def test_whatever_text_it_is_a_configuration_or_a_usage_error(text: str) -> None:
     try:
         loads(text, "test")
     except UsageError:

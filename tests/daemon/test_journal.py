@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,11 @@ from aerostat.daemon.journal import Journal
 from aerostat.daemon.journal_file import Event, JournalFile, Sample, observations
 from aerostat.daemon.recording import Observation, pack_roster, pack_sample, unpack
 from aerostat.daemon.snapshot import MoveRow
-from aerostat.engine.observation import Guests, Hosts
+from aerostat.engine.observation import FloatArray, Guests, Hosts
 from aerostat.units import MIB
 
 
-def observe(now=1.0, rows=3, wall=None) -> Observation:
+def observe(now: float = 1.0, rows: int = 3, wall: float | None = None) -> Observation:
     column = np.arange(rows, dtype=np.float64) + now
     statistics = np.full((rows, 16), np.nan)
     statistics[:, 4] = column
@@ -41,7 +42,7 @@ def observe(now=1.0, rows=3, wall=None) -> Observation:
     return Observation(now, time.time() if wall is None else wall, hosts, guests)
 
 
-def move(number=1) -> MoveRow:
+def move(number: int = 1) -> MoveRow:
     return MoveRow("k", "n", number, 2, "grow_need", "because", 1.0, time.time(), "accepted")
 
 
@@ -54,7 +55,7 @@ def assert_same(one: Observation, other: Observation) -> None:
             assert getattr(a, "dtype", None) == getattr(b, "dtype", None)
 
 
-def wait_until(holds, limit=10.0):
+def wait_until(holds: Callable[[], object], limit: float = 10.0) -> None:
     deadline = time.monotonic() + limit
     while not holds():
         assert time.monotonic() < deadline, "it never came true"
@@ -64,13 +65,13 @@ def wait_until(holds, limit=10.0):
 def count(path: Path, table: str) -> int:
     file = sqlite3.connect(path)
     try:
-        return file.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+        return int(file.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
     finally:
         file.close()
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path: Path) -> Path:
     return tmp_path / "deep" / "journal.sqlite"
 
 
@@ -78,7 +79,7 @@ def path(tmp_path):
     arrays.arrays(np.float64, (2, 16), elements=st.floats(allow_infinity=False)),
     arrays.arrays(np.float64, 2, elements=st.floats(allow_infinity=False)),
 )
-def test_columns_come_back_bit_for_bit(statistics, column):
+def test_columns_come_back_bit_for_bit(statistics: FloatArray, column: FloatArray) -> None:
     seen = observe(rows=2)
     guests = Guests(
         **{name: getattr(seen.guests, name) for name in seen.guests.__slots__}
@@ -88,7 +89,7 @@ def test_columns_come_back_bit_for_bit(statistics, column):
     assert_same(Observation(1, 1, seen.hosts, guests), Observation(1, 1, hosts, back))
 
 
-def test_what_was_recorded_is_read_back_in_order(path):
+def test_what_was_recorded_is_read_back_in_order(path: Path) -> None:
     journal = Journal(path)
     journal.start()
     seen = [observe(float(now), rows=now) for now in range(5)]
@@ -105,7 +106,7 @@ def test_what_was_recorded_is_read_back_in_order(path):
     assert count(path, "moves") == count(path, "events") == count(path, "runs") == 1
 
 
-def test_the_roster_is_written_only_when_it_changes(path):
+def test_the_roster_is_written_only_when_it_changes(path: Path) -> None:
     file = JournalFile.open(path, "{}")
     file.write([Sample(observe(float(now)), 0.0) for now in range(10)], [])
     file.write([Sample(observe(11.0, rows=4), 0.0)], [])
@@ -114,7 +115,7 @@ def test_the_roster_is_written_only_when_it_changes(path):
     assert count(path, "ticks") == 11
 
 
-def test_old_and_superfluous_ticks_are_swept(path):
+def test_old_and_superfluous_ticks_are_swept(path: Path) -> None:
     file = JournalFile.open(path, "{}")
     now = time.time()
     file.write([Sample(observe(1.0, wall=now - 100), 0.0)], [])
@@ -139,7 +140,7 @@ def full_file(path: Path, about: str) -> JournalFile:
     return file
 
 
-def test_a_full_disk_is_a_condition_and_not_a_delay(path):
+def test_a_full_disk_is_a_condition_and_not_a_delay(path: Path) -> None:
     journal = Journal(path, open_file=full_file, retry_after=0.01)
     journal.start()
     for now in range(50):
@@ -150,7 +151,7 @@ def test_a_full_disk_is_a_condition_and_not_a_delay(path):
     assert "samples" in journal.condition
 
 
-def test_a_disk_that_comes_back_gets_the_moves_and_not_the_samples(path):
+def test_a_disk_that_comes_back_gets_the_moves_and_not_the_samples(path: Path) -> None:
     broken = threading.Event()
     broken.set()
 
@@ -172,7 +173,7 @@ def test_a_disk_that_comes_back_gets_the_moves_and_not_the_samples(path):
     assert count(path, "moves") == 3
 
 
-def test_a_disk_that_hangs_delays_nobody_and_drops_samples_before_moves(path):
+def test_a_disk_that_hangs_delays_nobody_and_drops_samples_before_moves(path: Path) -> None:
     hang = threading.Event()
 
     def open_file(path: Path, about: str) -> JournalFile:
@@ -199,7 +200,7 @@ def test_a_disk_that_hangs_delays_nobody_and_drops_samples_before_moves(path):
     assert count(path, "moves") == 1 + 64
 
 
-def test_closing_waits_for_a_hanging_disk_no_longer_than_said(path):
+def test_closing_waits_for_a_hanging_disk_no_longer_than_said(path: Path) -> None:
     hang = threading.Event()
 
     def open_file(path: Path, about: str) -> JournalFile:
@@ -217,7 +218,7 @@ def test_closing_waits_for_a_hanging_disk_no_longer_than_said(path):
     assert journal.dropped_notes == 1
 
 
-def test_a_broken_file_is_set_aside_and_a_new_one_begun(path):
+def test_a_broken_file_is_set_aside_and_a_new_one_begun(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"no database " * 1000)
     journal = Journal(path, retry_after=0.01)
@@ -229,7 +230,7 @@ def test_a_broken_file_is_set_aside_and_a_new_one_begun(path):
     assert journal.condition == "ok"
 
 
-def test_another_programs_database_is_left_alone(path):
+def test_another_programs_database_is_left_alone(path: Path) -> None:
     path.parent.mkdir()
     file = sqlite3.connect(path)
     file.execute("CREATE TABLE theirs (x)")
@@ -244,7 +245,7 @@ def test_another_programs_database_is_left_alone(path):
     assert path.read_bytes() == before
 
 
-def test_a_record_that_cannot_be_written_does_not_end_the_thread(path):
+def test_a_record_that_cannot_be_written_does_not_end_the_thread(path: Path) -> None:
     journal = Journal(path, retry_after=0.01)
     journal.start()
     journal.note(move(1 << 80))

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from aerostat.daemon.config import parse
 from aerostat.daemon.journal_file import observations
 from aerostat.daemon.savefile import Lock
 from aerostat.daemon.service import host_reader, serve
+from aerostat.daemon.snapshot import MoveRow, Snapshot
 from aerostat.errors import LinkError, UsageError
 from aerostat.host.meminfo import read_meminfo
 from aerostat.units import GIB, MIB
@@ -59,7 +61,7 @@ def wait_for_api(directory: Path, limit: float = 30.0) -> Client:
             return client
 
 
-def test_one_writer_killed_started_again_and_ended(tmp_path):
+def test_one_writer_killed_started_again_and_ended(tmp_path: Path) -> None:
     first = start(tmp_path)
     try:
         client = wait_for_api(tmp_path)
@@ -91,23 +93,25 @@ def test_one_writer_killed_started_again_and_ended(tmp_path):
     assert recorded[-1].guests.keys == ("fake:a",)
 
 
-async def test_a_locked_state_directory_is_refused_before_anything_is_touched(tmp_path):
+def test_a_locked_state_directory_is_refused_before_anything_is_touched(
+    tmp_path: Path,
+) -> None:
     lock = Lock.take(tmp_path)
     config = parse({"state_directory": str(tmp_path)}, "test")
     with pytest.raises(UsageError, match=f"another manager \\(process {os.getpid()}\\)"):
-        await serve(config, [], protected=False)
-    assert sorted(child.name for child in tmp_path.iterdir()) == ["manager.lock"]
+        asyncio.run(serve(config, [], protected=False))
+    assert [child.name for child in tmp_path.iterdir()] == ["manager.lock"]
     lock.release()
     Lock.take(tmp_path).release()
 
 
-def test_a_state_directory_that_cannot_be(tmp_path):
+def test_a_state_directory_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="choose another state_directory"):
         Lock.take(tmp_path / "file")
 
 
-def test_the_host_as_configured():
+def test_the_host_as_configured() -> None:
     fixed = host_reader(parse({"host": {"budget": "3GiB"}}, "test"))(0)
     assert fixed.budget == 3 * GIB
     total = read_meminfo().total
@@ -117,7 +121,7 @@ def test_the_host_as_configured():
     assert none.budget == 0
 
 
-def test_places_follow_the_user(monkeypatch):
+def test_places_follow_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert str(paths.api_socket()) == "/run/aerostat/aerostat.sock"
     assert str(paths.state_directory()) == "/var/lib/aerostat"
@@ -139,7 +143,7 @@ def run(program: str) -> "subprocess.CompletedProcess[str]":
 
 
 class TestProtection:
-    def test_what_is_not_allowed_is_said_and_no_failure(self):
+    def test_what_is_not_allowed_is_said_and_no_failure(self) -> None:
         program = (
             "import resource; resource.setrlimit(resource.RLIMIT_MEMLOCK, (65536, 65536))\n"
             "from aerostat.daemon import protect\n"
@@ -150,7 +154,7 @@ class TestProtection:
         assert done.returncode == 0, done.stderr
         assert "memory is not locked: that needs CAP_IPC_LOCK" in done.stdout
 
-    def test_protected_or_told_why_not(self):
+    def test_protected_or_told_why_not(self) -> None:
         program = (
             "from aerostat.daemon.protect import protect\n"
             "print(protect())\n"
@@ -164,7 +168,9 @@ class TestProtection:
         assert ("not spared" in done.stdout) == (f"score {protect.OOM_SCORE}" not in done.stdout)
 
     @pytest.mark.parametrize("abstract", [False, True])
-    def test_systemd_is_told(self, tmp_path, monkeypatch, abstract):
+    def test_systemd_is_told(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, abstract: bool
+    ) -> None:
         address = f"@aerostat-test-{os.getpid()}" if abstract else str(tmp_path / "notify")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
             listener.bind("\0" + address[1:] if abstract else address)
@@ -173,7 +179,9 @@ class TestProtection:
             assert listener.recv(64) == b"READY=1"
 
     @pytest.mark.parametrize("address", [None, "", "relative", "/nowhere/at/all"])
-    def test_no_systemd_is_no_failure(self, monkeypatch, address):
+    def test_no_systemd_is_no_failure(
+        self, monkeypatch: pytest.MonkeyPatch, address: str | None
+    ) -> None:
         if address is None:
             monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
         else:
@@ -181,10 +189,10 @@ class TestProtection:
         assert not protect.notify("READY=1")
 
 
-async def test_watchers_and_a_stop_by_signal(tmp_path):
-    seen = []
+async def test_watchers_and_a_stop_by_signal(tmp_path: Path) -> None:
+    seen: list[Snapshot] = []
 
-    def watch(snapshot, moves):
+    def watch(snapshot: Snapshot, _: Sequence[MoveRow]) -> None:
         seen.append(snapshot)
         os.kill(os.getpid(), signal.SIGTERM)
 
