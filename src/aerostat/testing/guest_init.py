@@ -179,6 +179,9 @@ class Init:
     def __init__(self, console: int) -> None:
         self._console = _Lines(console)
         self._workers: dict[str, _WorkerLink] = {}
+        # How workers ended by themselves. One of the same name would know nothing of what the
+        # first was told, so the name is only given again after an `end_worker`.
+        self._ended: dict[str, str] = {}
         self._selector = selectors.DefaultSelector()
         self._commands: dict[str, Callable[..., object]] = {
             "ping": status,
@@ -229,6 +232,9 @@ class Init:
 
     def _pass_on(self, request: Request) -> None:
         name = request.pop("worker")
+        if name in self._ended:
+            self.write({"id": request["id"], "error": self._ended[name]})
+            return
         link = self._workers.get(name)
         if link is None:
             link = self._workers[name] = _WorkerLink(name)
@@ -247,16 +253,17 @@ class Init:
     def _bury(self, link: _WorkerLink) -> None:
         self._selector.unregister(link.socket)
         self._workers.pop(link.name, None)
-        how = link.close()
+        how = self._ended[link.name] = link.close()
         for number in link.waiting:
             self.write({"id": number, "error": how})
 
     def _end_worker(self, name: str) -> None:
-        """End a worker, and with it free all that it held."""
+        """End a worker, if it runs, and with it free all that it held."""
         link = self._workers.get(name)
         if link is not None:
             os.kill(link.pid, signal.SIGKILL)
             self._bury(link)
+        self._ended.pop(name, None)
 
 
 if __name__ == "__main__":

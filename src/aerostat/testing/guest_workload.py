@@ -18,10 +18,19 @@ from collections.abc import Callable, Mapping
 from json import dumps, loads
 from typing import Any
 
+from aerostat.testing.workload import Step, Workload
+
 CHUNK = 4 << 20
 _PAGE = 4096
 # Chunks differ in where in the pattern they begin, so that one cannot pass for its neighbour.
 _SHIFTS = 256
+
+_TICK = 0.1
+_READ = 64 << 10
+# Taking a chunk usually takes some 20 ms; what takes longer than this is a stall.
+_PROMPT = 0.1
+# After a stall a workload does not make up for more than this many seconds of growth or reading.
+_BACKLOG = 0.5
 
 
 class Pattern:
@@ -79,13 +88,83 @@ class Holding:
         self._pattern.fill(chunk, len(self._chunks))
         self._chunks.append(chunk)
 
-    def damaged(self) -> list[int]:
-        """Return the numbers of the chunks whose contents have changed."""
-        return [
-            index
-            for index, chunk in enumerate(self._chunks)
-            if not self._pattern.holds(chunk, index)
-        ]
+    def intact(self, index: int) -> bool:
+        """Return whether chunk number `index` holds what was written to it."""
+        return self._pattern.holds(self._chunks[index], index)
+
+    def damaged(self) -> int:
+        """Count the chunks whose contents have changed."""
+        return sum(not self.intact(index) for index in range(len(self._chunks)))
+
+
+class Player:
+    """Plays a workload: holds, reads, and looks again at what it holds, a little every tick."""
+
+    def __init__(self, workload: Workload, holding: Holding, file: str, *, since: float) -> None:
+        self._workload = workload
+        self._holding = holding
+        self._file = os.open(file, os.O_RDONLY) if file else -1
+        self._buffer = bytearray(_READ)
+        self._began = time.monotonic() - since
+        self._last = self._began + since
+        self._may_grow = self._may_read = 0.0
+        self._offset = self._looked_at = 0
+        self._totals = dict.fromkeys(("grown", "read", "checked", "damaged"), 0)
+        self._stalled = self._slowest = 0.0
+
+    def tick(self) -> None:
+        """Do what is due now."""
+        now = time.monotonic()
+        passed, self._last = now - self._last, now
+        step = self._workload.wanted(now - self._began)
+        self._hold(step.hold, passed)
+        if step.read_span and self._file >= 0:
+            self._read(step, passed)
+        self._look()
+
+    def report(self) -> dict[str, object]:
+        """Return what came of it so far; bytes and seconds.
+
+        `stalled` is the time for which taking memory kept the workload waiting, `slowest` the
+        longest that one chunk took, `damaged` how often a chunk was not what had been written.
+        """
+        seconds = time.monotonic() - self._began
+        return {
+            "name": self._workload.name,
+            "seconds_played": seconds,
+            "wanted": self._workload.wanted(seconds).hold,
+            "held": self._holding.size,
+            "stalled": self._stalled,
+            "slowest": self._slowest,
+            **self._totals,
+        }
+
+    def _hold(self, size: int, passed: float) -> None:
+        if size < self._holding.size:
+            self._holding.resize(size)
+        self._may_grow = min(_BACKLOG, self._may_grow + passed) if size else 0.0
+        chunk_seconds = CHUNK / self._workload.grow_rate
+        while self._holding.size + CHUNK <= size and self._may_grow >= chunk_seconds:
+            began = time.monotonic()
+            self._holding.grow()
+            took = time.monotonic() - began
+            self._may_grow -= chunk_seconds
+            self._totals["grown"] += CHUNK
+            self._stalled += max(0.0, took - _PROMPT)
+            self._slowest = max(self._slowest, took)
+
+    def _read(self, step: Step, passed: float) -> None:
+        self._may_read = min(_BACKLOG, self._may_read + passed)
+        while self._may_read * step.read_rate >= _READ:
+            self._may_read -= _READ / step.read_rate
+            self._totals["read"] += os.preadv(self._file, [self._buffer], self._offset)
+            self._offset = (self._offset + _READ) % max(_READ, step.read_span // _READ * _READ)
+
+    def _look(self) -> None:
+        if count := self._holding.size // CHUNK:
+            self._looked_at = (self._looked_at + 1) % count
+            self._totals["checked"] += CHUNK
+            self._totals["damaged"] += not self._holding.intact(self._looked_at)
 
 
 class Worker:
@@ -96,13 +175,17 @@ class Worker:
         self._store = store
         self._partial = b""
         self._holding = Holding(Pattern(store, seed=1))
+        self._player: Player | None = None
 
     def serve(self) -> None:
         """Serve until init closes the link."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._link, selectors.EVENT_READ)
             while True:
-                selector.select()
+                if not selector.select(_TICK if self._player else None):
+                    assert self._player is not None
+                    self._player.tick()
+                    continue
                 data = self._link.recv(65536)
                 if not data:
                     return
@@ -129,7 +212,20 @@ class Worker:
 
     def do_check(self) -> Mapping[str, object]:
         """Check all that is held; `damaged` counts chunks that have changed."""
-        return {"held": self._holding.size, "damaged": len(self._holding.damaged())}
+        return {"held": self._holding.size, "damaged": self._holding.damaged()}
+
+    def do_play(
+        self, workload: Mapping[str, Any], file: str = "", since: float = 0.0
+    ) -> Mapping[str, object]:
+        """Play a workload from its second `since` on, reading the host's `file`."""
+        self._player = Player(Workload.from_dict(workload), self._holding, file, since=since)
+        return {}
+
+    def do_report(self) -> Mapping[str, object]:
+        """Return what came of the workload so far."""
+        if self._player is None:
+            raise ValueError("no workload is played")
+        return self._player.report()
 
     def do_write_file(self, name: str, size: int, seed: int) -> Mapping[str, object]:
         """Write `size` pseudo-random bytes to the file `name` of the guest's memory file system."""

@@ -25,11 +25,13 @@ from aerostat.errors import LinkError, MissingError, PeerError
 from aerostat.testing import guest_init, places
 from aerostat.testing.modules import find_modules
 from aerostat.testing.process import LabProcess
+from aerostat.testing.workload import Workload
 from aerostat.units import MIB
 
 GET_IT = "install it with: sudo apt-get install user-mode-linux"
 _MODULE_TREES = ("/usr/lib/uml/modules", "/lib/modules", "/usr/lib/modules")
 _BALLOON_DEVICE_ID = 5  # virtio 1.2, 5.5.1
+_PLAYER = "workload"  # the worker that plays it
 _LONGEST_LINE = 1 * MIB  # a reply; bounds what a broken guest makes us keep
 
 
@@ -196,6 +198,20 @@ class UmlGuest(LabProcess):
         """Return the guest's own `vmstat` (as /proc has it) and `meminfo` (in bytes)."""
         answer: dict[str, dict[str, int]] = await self.command("counters")
         return answer
+
+    async def play(self, workload: Workload, *, file: Path | None = None, since: float = 0) -> None:
+        """Have a worker play `workload` from its second `since` on; it reads the host's `file`."""
+        plan, path = workload.to_dict(), str(file or "")
+        await self.command("end_worker", name=_PLAYER)
+        await self.command("play", worker=_PLAYER, workload=plan, file=path, since=since)
+
+    async def report(self) -> dict[str, Any]:
+        """Return what came of the workload so far (`guest_workload.Player.report` says what).
+
+        Raises `PeerError` where the worker is gone, for one killed for want of memory.
+        """
+        report: dict[str, Any] = await self.command("report", worker=_PLAYER)
+        return report
 
     async def stop(self, within: float = 5.0) -> None:
         """End the guest: ask it to power off, and kill it after `within` seconds.

@@ -1,0 +1,3 @@
+"""What every test and bench may use: fixtures for laboratory guests."""
+
+pytest_plugins = ["aerostat.testing.pytest_plugin"]
