@@ -53,7 +53,7 @@ def test_a_size_bar_is_as_wide_as_asked(
     assert text.cell_len == width
 
 
-@given(st.integers(0, 60), sizes, st.lists(sizes, max_size=5), maybe_sizes)
+@given(st.integers(1, 60), sizes, st.lists(sizes, max_size=5), maybe_sizes)
 def test_a_layered_bar_is_as_wide_as_asked(
     width: int, whole: float, ends: list[float], mark: float | None
 ) -> None:

@@ -125,9 +125,20 @@ def test_the_newest_move_stands_first(
     assert "↓ web" in log[3]
 
 
+def test_a_narrow_log_leaves_the_sizes_to_the_sentence(
+    drawn: Drawn, snapshot: Snapshots, move: Callable[..., MoveRow]
+) -> None:
+    text = drawn(view_of(snapshot(), 80, move()), 80)
+    assert "↓ web  gives 128 MiB: 200 MiB of its 512 MiB lie idle" in text
+
+
 def test_problems_are_shown(drawn: Drawn, snapshot: Snapshots) -> None:
-    text = drawn(view_of(snapshot(problems=("the journal: disk full",)), 80), 80)
-    assert " ! the journal: disk full" in text
+    shown = snapshot(problems=("qmp: no such directory",), journal="disk full")
+    lines = drawn(view_of(shown, 80), 80).splitlines()
+    assert [line.strip() for line in lines[-2:]] == [
+        "! qmp: no such directory",
+        "! the journal: disk full",
+    ]
 
 
 @pytest.mark.parametrize("height", [8, 12, 20, 30])

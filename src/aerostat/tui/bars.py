@@ -33,7 +33,7 @@ class Layer(NamedTuple):
 def layered_bar(
     width: int, whole: float, layers: Sequence[Layer], mark: float | None = None
 ) -> Text:
-    """Return a bar of `width` cells that stand for `whole`; later layers begin where earlier end.
+    """Return a bar of `width` (at least one) cells for `whole`; layers begin where earlier end.
 
     What no layer covers is empty. A non-zero first layer shows at least one cell. `mark` draws a
     line at that place.

@@ -32,14 +32,13 @@ class Column:
     cell: Callable[[GuestRow, ViewState, int], Text]
     widest: int = 0  # it may grow up to this; 0: it does not grow
     right: bool = True
-    words: bool = False
 
 
 def choose(columns: Sequence[Column], width: int, gap: int) -> list[tuple[Column, int]]:
     """Return the columns that fit `width` cells, in order, each with its width.
 
     They are taken by rank until one does not fit; what is left over widens those that may grow,
-    the words first and then the pictures.
+    by rank too.
     """
     chosen: dict[str, int] = {}
     left = width + gap
@@ -49,7 +48,7 @@ def choose(columns: Sequence[Column], width: int, gap: int) -> list[tuple[Column
             break
         chosen[column.title] = column.width
         left -= column.width + gap
-    for column in sorted(ranked, key=lambda column: not column.words):
+    for column in ranked:
         if column.title in chosen and column.widest > column.width:
             more = min(column.widest - column.width, left)
             chosen[column.title] += more
@@ -60,8 +59,8 @@ def choose(columns: Sequence[Column], width: int, gap: int) -> list[tuple[Column
 def guest_columns(name_width: int) -> tuple[Column, ...]:
     """Return all columns in the order in which they are shown."""
     return (
-        Column("GUEST", 0, 8, _name, name_width, right=False, words=True),
-        Column("MEMORY", 1, 12, _memory, 24, right=False),
+        Column("GUEST", 0, 8, _name, name_width, right=False),
+        Column("MEMORY", 1, 12, _memory, 18, right=False),
         Column("MAX", 10, 5, _size_of("max_size")),
         Column("TARGET", 2, 6, _target),
         Column("HELD", 3, 5, _size_of("held")),
@@ -70,10 +69,10 @@ def guest_columns(name_width: int) -> tuple[Column, ...]:
         Column("CACHE", 9, 5, _size_of("disk_caches")),
         Column("FLT/s", 11, 5, _faults),
         Column("OUT/s", 12, 5, _swap_out),
-        Column("LAST MINUTE", 7, 12, _sparks, 24, right=False),
+        Column("LAST MINUTE", 7, 12, _sparks, 15, right=False),
         Column("PRESSURE", 4, 11, _pressure, right=False),
         Column("AGE", 5, 4, _age),
-        Column("LAST MOVE, AND WHY", 13, 24, _note, 48, right=False, words=True),
+        Column("LAST MOVE, AND WHY", 13, 24, _note, 90, right=False),
     )
 
 

@@ -24,6 +24,7 @@ _WIDE = 110  # cells from which columns stand further apart
 _LOG_LINES = 6  # moves shown where the height does not matter
 _LOG_LINES_LEAST = 3  # moves for which guests make room
 _LOG_LINES_MOST = 16  # moves shown where there is room for more
+_PROBLEMS_MOST = 3
 _LOG_NAME = 20  # cells, about: of a guest's name in the log
 _MARGIN = 1
 
@@ -36,14 +37,14 @@ def render(state: ViewState, width: int, height: int | None = None) -> Renderabl
     header = [_header(state, snapshot, width), Text("")]
     for host in snapshot.hosts:
         header += [*_host(host, snapshot, width), Text("")]
-    problems = [_problem(text) for text in snapshot.problems[:3]]
+    problems = [_problem(text) for text in _problems(snapshot)[:_PROBLEMS_MOST]]
     rows, log_lines = _share_lines(
         len(snapshot.guests), len(state.moves), _room(height, header, problems)
     )
     parts: list[RenderableType] = [*header, _guests(state, snapshot, width, rows)]
     if rows < len(snapshot.guests):
         parts.append(Text(f" … and {len(snapshot.guests) - rows} calmer ones", style="dim"))
-    return Group(*parts, *_log(state, log_lines), *problems)
+    return Group(*parts, *_log(state, width, log_lines), *problems)
 
 
 def _room(height: int | None, header: list[Text], problems: list[Text]) -> int | None:
@@ -163,7 +164,7 @@ def _most_pressed(guests: tuple[GuestRow, ...], rows: int) -> tuple[GuestRow, ..
     return tuple(guest for guest in guests if guest.key in kept)
 
 
-def _log(state: ViewState, lines: int) -> Iterable[Text]:
+def _log(state: ViewState, width: int, lines: int) -> Iterable[Text]:
     """Yield the newest moves, the last one first, older ones fainter."""
     if not lines:
         return
@@ -174,26 +175,37 @@ def _log(state: ViewState, lines: int) -> Iterable[Text]:
         when = clock(move.time - state.started)
         yield Text.assemble(
             (f" {when} ", "dim"),
-            move_line(move, name_width, faint=place >= _LOG_LINES_LEAST),
+            move_line(move, name_width, sizes=width >= _WIDE, faint=place >= _LOG_LINES_LEAST),
             no_wrap=True,
             overflow="ellipsis",
         )
 
 
-def move_line(move: MoveRow, name_width: int = 0, *, faint: bool = False) -> Text:
-    """Return one move as a sentence: whose, from what to what, and why."""
+def move_line(
+    move: MoveRow, name_width: int = 0, *, sizes: bool = True, faint: bool = False
+) -> Text:
+    """Return one move as a sentence: whose, from what to what (unless not `sizes`), and why."""
     grows = move.to_size > move.from_size
     line = Text("", style="dim" if faint else "", no_wrap=True, overflow="ellipsis")
     line.append("↑ " if grows else "↓ ", style="green" if grows else "cyan")
     name = clean_name(move.name, _LOG_NAME)
     line.append(set_cell_size(name, max(name_width, cell_len(name))), style="bold")
-    line.append(f"  {short_size(move.from_size):>5} → {short_size(move.to_size):<5}  ")
+    if sizes:
+        line.append(f"  {short_size(move.from_size):>5} → {short_size(move.to_size):<5}")
+    line.append("  ")
     line.append(clean_text(move.sentence))
     if move.outcome == "observed":
         line.append("  (not done: observing)", style="yellow")
     elif move.outcome.startswith("failed"):
         line.append(f"  ({clean_text(move.outcome)})", style="red")
     return line
+
+
+def _problems(snapshot: Snapshot) -> tuple[str, ...]:
+    """Return what is wrong with the manager itself."""
+    if snapshot.journal in {"ok", "off"}:
+        return snapshot.problems
+    return (*snapshot.problems, f"the journal: {snapshot.journal}")
 
 
 def _problem(text: str) -> Text:
