@@ -63,8 +63,8 @@ class Link:
 
     @property
     def running(self) -> bool:
-        """Whether the guest's driver is at work: a ring is enabled."""
-        return any(ring.enabled for ring in self._backend.rings)
+        """Whether the guest's driver is at work: a ring is ready."""
+        return any(ring.ready for ring in self._backend.rings)
 
     def close(self) -> None:
         """End the connection and give back all that it brought."""
@@ -155,13 +155,11 @@ class Link:
                 self._set_memory(event)
             case events.KickSet(ring, descriptor):
                 self._rings.set_kick(ring, descriptor)
-                self._rings.settle(ring)
+                self._settle(ring)
             case events.CallSet(ring, descriptor):
                 self._rings.set_call(ring, descriptor)
-            case events.RingEnabled(ring, enabled):
-                self._rings.settle(ring)
-                if enabled and self._announcement_due:
-                    self._announce()
+            case events.RingEnabled(ring):
+                self._settle(ring)
             case events.ConfigWritten(offset, data):
                 self._guest.write_config(offset, data)
             case events.ChannelSet(descriptor):
@@ -171,6 +169,11 @@ class Link:
             case events.DeviceReset():
                 self._rings.settle_all()
                 self._guest.reset()
+
+    def _settle(self, ring: int) -> None:
+        self._rings.settle(ring)
+        if self._announcement_due:
+            self._announce()
 
     def _set_features(self, features: int) -> None:
         if not self._guest.device.accept(features):

@@ -24,16 +24,19 @@ class Listener:
     def __init__(self, path: str) -> None:
         self._path = path
         self._socket = _new_socket()
+        # Listen first, appear then: who sees the path can connect. (A stale one is replaced so.)
+        unfinished = f"{path}.{os.getpid()}"
         try:
-            _remove_stale(path)
+            _check_free(path)
             # The mode is right from the first moment: a chmod afterwards would come too late.
             before = os.umask(0o177)
             try:
-                self._socket.bind(path)
+                self._socket.bind(unfinished)
             finally:
                 os.umask(before)
             self._socket.listen(BACKLOG)
-            self._identity = _identity(path)
+            self._identity = _identity(unfinished)
+            os.rename(unfinished, path)  # noqa: PTH104 - a device process has no use for pathlib
         except OSError as error:
             self._socket.close()
             raise UsageError(f"cannot listen on {path}: {error.strerror or error}") from error
@@ -70,7 +73,8 @@ def _identity(path: str) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _remove_stale(path: str) -> None:
+def _check_free(path: str) -> None:
+    """Raise `UsageError` unless `path` is missing, or a socket on which nobody listens."""
     try:
         mode = os.lstat(path).st_mode
     except FileNotFoundError:
@@ -81,7 +85,6 @@ def _remove_stale(path: str) -> None:
         try:
             probe.connect(path)
         except ConnectionRefusedError:
-            os.unlink(path)  # noqa: PTH108 - a device process has no use for pathlib
             return
         except BlockingIOError:
             pass  # somebody listens, and has much to do

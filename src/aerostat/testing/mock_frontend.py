@@ -104,7 +104,11 @@ class MockFrontend:
         self._notifications: dict[int, _Notifications] = {}
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(TIMEOUT)
-        self._socket.connect(path)
+        try:
+            self._socket.connect(path)
+        except OSError:
+            self._socket.close()
+            raise
         self.channel, self._device_channel = socket.socketpair()
         self.channel.settimeout(TIMEOUT)
 
@@ -241,6 +245,10 @@ class MockFrontend:
         self._do(Request.SET_VRING_NUM, RingState(index, ring.size).encode())
         self._do(Request.SET_VRING_BASE, RingState(index, base).encode())
         self._do(Request.SET_VRING_ADDR, addresses.encode())
+        self.send_notifications(index)
+
+    def send_notifications(self, index: int) -> None:
+        """Give a ring its kick and its call, which may also be done while it runs."""
         if index not in self._notifications:
             flags = os.EFD_NONBLOCK | os.EFD_CLOEXEC
             # A kick that is there already, as QEMU's are.

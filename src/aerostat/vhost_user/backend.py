@@ -108,12 +108,12 @@ class Backend:
     def config_changed(self) -> bytes | None:
         """Return the message that announces a new configuration, for the back-end's channel.
 
-        None while no ring is enabled: a front-end whose device is not running would have to find
+        None while no ring is ready: a front-end whose device is not running would have to find
         that device first, and QEMU dies looking. The driver reads the configuration when it
         starts; after a pause, announce again.
         """
         negotiated = self.protocol_features >> ProtocolFeature.BACKEND_REQ & 1
-        if not negotiated or not any(ring.enabled for ring in self.rings):
+        if not negotiated or not any(ring.ready for ring in self.rings):
             return None
         return messages.encode(messages.BackendRequest.CONFIG_CHANGE_MSG)
 

@@ -1,0 +1,52 @@
+"""A device process, and its front-end, for tests."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from aerostat.testing.control_client import ControlClient
+from aerostat.testing.device_process import DeviceProcess
+from aerostat.testing.mock_frontend import SharedFile
+
+MIB = 1 << 20
+
+# The guest of these tests: 12 MiB with a hole, and in a file that begins with something else.
+SPANS = ((0, 4 * MIB), (8 * MIB, 8 * MIB))
+OFFSET = 2 * MIB
+
+
+@pytest.fixture
+def start_device(tmp_path: Path) -> Iterator[Callable[[str], DeviceProcess]]:
+    """Start device processes by name; they end with the test."""
+    devices: list[DeviceProcess] = []
+    with asyncio.Runner() as runner:
+
+        def start(name: str) -> DeviceProcess:
+            device = DeviceProcess(name, size=12 * MIB, directory=tmp_path)
+            devices.append(device)
+            runner.run(device.start())
+            return device
+
+        yield start
+        for device in devices:
+            runner.run(device.stop())
+
+
+@pytest.fixture
+def device(start_device: Callable[[str], DeviceProcess]) -> DeviceProcess:
+    return start_device("guest")
+
+
+@pytest.fixture
+def control(device: DeviceProcess) -> Iterator[ControlClient]:
+    with ControlClient(device.control) as client:
+        yield client
+
+
+@pytest.fixture
+def shared() -> Iterator[SharedFile]:
+    memory = SharedFile(SPANS, OFFSET)
+    yield memory
+    memory.close()
