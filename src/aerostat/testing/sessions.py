@@ -116,9 +116,9 @@ def _read(path: Path) -> Session | None:
         if path.lstat().st_uid != os.geteuid():
             return None
         leader, program, started, boot = json.loads(path.read_text())
-    except (OSError, ValueError):
+        return Session(int(leader), str(program), int(started), str(boot))
+    except (OSError, ValueError, TypeError):
         return None
-    return Session(int(leader), str(program), int(started), str(boot))
 
 
 class _Stat(NamedTuple):
