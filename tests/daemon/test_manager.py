@@ -257,6 +257,37 @@ async def test_a_fault_in_the_engine_does_not_end_the_manager(
     assert house.last.problems == ()
 
 
+async def test_a_fault_in_a_tick_does_not_end_the_manager(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.add("a").uses(300 * MIB)
+    await house.start()
+    before = house.last.tick
+    with monkeypatch.context() as broken:
+        broken.setattr("aerostat.daemon.manager.host_rows", lambda *_: 1 / 0)
+        await house.clock.advance(2)
+    await house.clock.advance(1)
+    assert house.last.tick >= before + 3
+    assert "ZeroDivisionError" in house.last.problems[0]
+    await house.clock.advance(1)
+    assert not house.last.problems
+
+
+async def test_a_view_that_fails_is_left_out(house: House) -> None:
+    house.add("a").uses(300 * MIB)
+    manager = await house.start()
+    calls: list[int] = []
+
+    def broken(snapshot: Snapshot, _: Sequence[MoveRow]) -> None:
+        calls.append(snapshot.tick)
+        raise ZeroDivisionError
+
+    manager.watchers.insert(0, broken)
+    await house.clock.advance(3)
+    assert len(calls) == 1
+    assert house.last.tick > calls[0]
+
+
 async def test_a_host_that_cannot_be_read_is_a_problem(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

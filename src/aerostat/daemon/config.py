@@ -140,11 +140,13 @@ class ApiConfig(msgspec.Struct, frozen=True):
 class Config(msgspec.Struct, frozen=True):
     """Everything that the manager is told. Times are seconds.
 
-    `sample_timeout` is how long one round of samples may take (half the interval unless said);
+    `mode` is ``need`` (memory is taken only while it is needed) or ``density`` (what is idle is
+    always taken); `sample_timeout` is how long one round of samples may take (half the interval unless said);
     `request_timeout` how long a guest's monitor has to take a new target.
     """
 
     manage: bool = False
+    mode: Literal["need", "density"] = "need"
     interval: float = 1.0
     sample_timeout: float | None = None
     request_timeout: float = 2.0

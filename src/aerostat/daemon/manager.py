@@ -142,7 +142,7 @@ class Manager:
             await self._sampler.start(self.config.sample_limit)
             while not self._stopping.is_set():
                 began = self._clock.monotonic()
-                await self._tick(began)
+                await self._guarded_tick(began)
                 await self._rest(began + self.config.interval)
         finally:
             await self._end()
@@ -152,6 +152,14 @@ class Manager:
         stopped = asyncio.ensure_future(self._stopping.wait())
         await wait_for_all(self._clock, [stopped], max(0.0, until - self._clock.monotonic()))
         stopped.cancel()
+
+    async def _guarded_tick(self, began: float) -> None:
+        try:
+            await self._tick(began)
+            self._solve("tick")
+        except Exception as error:  # a fault of ours must not leave squeezed guests alone for ever
+            self._say("tick", clean_text(f"not finished: {type(error).__name__}: {error}"))
+            log.debug("tick failed", exc_info=True)
 
     async def _tick(self, began: float) -> None:
         await self._sampler.look(self.config.sample_limit)
@@ -205,7 +213,7 @@ class Manager:
         try:
             state, plan = step(self._state, now, hosts, columns, self._settings)
             self._solve("engine")
-        except Exception as error:  # a fault of ours must not leave squeezed guests alone for ever
+        except Exception as error:  # without a decision the rest of the tick is still worth having
             self._say("engine", clean_text(f"no decision: {type(error).__name__}: {error}"))
             log.debug("step failed", exc_info=True)
             return None
@@ -271,8 +279,12 @@ class Manager:
             problems=self._all_problems(),
         )
         moves, self._fresh_moves = self._fresh_moves, []
-        for watcher in self.watchers:
-            watcher(self.snapshot, moves)
+        for watcher in tuple(self.watchers):
+            try:
+                watcher(self.snapshot, moves)
+            except Exception:  # a broken view is left out; the guests matter more
+                log.exception("a view failed, and is not shown any more")
+                self.watchers.remove(watcher)
 
     def _all_problems(self) -> tuple[str, ...]:
         saving = [self._save_file.problem] if self._save_file else []

@@ -56,7 +56,7 @@ async def serve(
     """
     lock = Lock.take(config.state_path)
     try:
-        settings = settings or Settings()
+        settings = settings or Settings(mode=config.mode)
         if protected:
             for text in protect():
                 log.info("%s", text)
