@@ -1,5 +1,6 @@
 """``aerostat run``: its options, and a real run on a real device process."""
 
+import asyncio
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from aerostat.cli import running
 from aerostat.cli.run import overrides
 from aerostat.daemon import config
 from aerostat.daemon.config import Amount
@@ -135,6 +137,22 @@ def test_a_signal_ends_it_gracefully(start: Start, tmp_path: Path, number: signa
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
     assert not (tmp_path / "api.sock").exists()
+
+
+def test_a_second_interrupt_ends_it_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def serve(*_: object, **__: object) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, lambda: pytest.fail("never reached"))
+        try:
+            loop.call_soon(signal.raise_signal, signal.SIGINT)
+            await asyncio.Event().wait()
+        finally:
+            loop.call_soon(signal.raise_signal, signal.SIGINT)
+            await asyncio.Event().wait()  # a graceful end that hangs
+
+    monkeypatch.setattr(running, "serve", serve)
+    with pytest.raises(KeyboardInterrupt):
+        running.run_manager(config.Config(), running.Showing.JSON, None)
 
 
 def test_a_reader_that_leaves_ends_it(start: Start) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 import sys
 from collections.abc import Callable
 from enum import Enum
@@ -60,6 +61,9 @@ async def _run(config: Config, sink: Sink, limit: float | None) -> None:
     task = asyncio.create_task(
         serve(config, connectors_of(config), watchers=[narrator.show]), name="manager"
     )
+    # Cancelled once, the manager ends as it should; a second Ctrl-C cancels that ending too.
+    # `serve` sets its own handler when the task takes its first step, just before this call.
+    loop.call_soon(lambda: loop.add_signal_handler(signal.SIGINT, task.cancel))
     timer = loop.call_later(limit, task.cancel) if limit is not None else None
     narrator.start()
     try:
@@ -70,6 +74,8 @@ async def _run(config: Config, sink: Sink, limit: float | None) -> None:
         await asyncio.to_thread(narrator.close)
     if troubles:
         raise troubles[0]
+    if task.cancelling() > 1:
+        raise KeyboardInterrupt
     if not task.cancelled():
         task.result()
 
