@@ -141,8 +141,8 @@ class Config(msgspec.Struct, frozen=True):
     """Everything that the manager is told. Times are seconds.
 
     `mode` is ``need`` (memory is taken only while it is needed) or ``density`` (what is idle is
-    always taken); `sample_timeout` is how long one round of samples may take (half the interval unless said);
-    `request_timeout` how long a guest's monitor has to take a new target.
+    always taken). `sample_timeout` is how long one round of samples may take (half the interval
+    unless said), `request_timeout` how long a guest's monitor has to take a new target.
     """
 
     manage: bool = False
