@@ -116,14 +116,21 @@ def start(device: DeviceProcess, tmp_path: Path) -> Iterator[Start]:
         process.communicate()
 
 
-def test_json_lines_for_a_while(start: Start) -> None:
-    out, err = start("--json", "--for", "1", "--budget", "1GiB").communicate(timeout=60)
-    snapshots = [Snapshot.from_json(json.loads(line)) for line in out.splitlines()]
-    assert len(snapshots) > 1, err
-    assert snapshots[-1].mode == "observe"
-    assert snapshots[-1].hosts[0].budget == GIB
-    assert snapshots[-1].guests[0].name == "web"
-    assert snapshots[-1].guests[0].max_size == 256 * MIB
+def test_json_lines(start: Start) -> None:
+    process = start("--json", "--budget", "1GiB")
+    assert process.stdout is not None
+    first, second = (Snapshot.from_json(json.loads(process.stdout.readline())) for _ in range(2))
+    assert (first.tick, second.tick) == (1, 2)
+    assert second.mode == "observe"
+    assert second.hosts[0].budget == GIB
+    assert second.guests[0].name == "web"
+    assert second.guests[0].max_size == 256 * MIB
+
+
+def test_it_ends_by_itself(start: Start) -> None:
+    process = start("--json", "--for", "0.5")
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
