@@ -1,0 +1,6 @@
+"""The benches are a directory of the repository, not of the installed package."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
