@@ -84,6 +84,16 @@ def test_drv_poison_2_poison_val_needs_its_feature(negotiated: bool) -> None:
     assert device.config.poison_val == (0xAAAAAAAA if negotiated else 0)
 
 
+def test_a_broken_ring_has_nothing_to_do(pair: BalloonPair) -> None:
+    """Or its caller would come back to it for ever."""
+    pair.driver.rings[Queue.INFLATE].offer(8)
+    assert pair.device.pending(Queue.INFLATE)
+    assert pair.serve(Queue.INFLATE) == []
+    assert pair.device.broken(Queue.INFLATE)
+    assert not pair.device.pending(Queue.INFLATE)
+    assert pair.faults() == {"broken_rings": 1}
+
+
 def test_a_broken_ring_is_left_alone_until_it_is_started_afresh(pair: BalloonPair) -> None:
     pair.driver.rings[Queue.INFLATE].jump(100)
     assert not pair.device.pending(Queue.INFLATE)
@@ -127,6 +137,7 @@ def test_after_stopping_all_queues_no_view_of_the_memory_is_left(pair: BalloonPa
     pair.driver.send_statistics(FIGURES)
     for queue in Queue:
         pair.serve(queue)
+    rings = [pair.device.ring(queue) for queue in Queue]  # held on to, but let go by the device
     backing = [region.view.obj for region in pair.memory.regions]
     pair.device.reset()
     pair.driver.release()
@@ -134,6 +145,7 @@ def test_after_stopping_all_queues_no_view_of_the_memory_is_left(pair: BalloonPa
     for buffer in backing:
         assert isinstance(buffer, mmap)
         buffer.close()  # raises BufferError while anybody holds a view
+    assert any(rings)
 
 
 def test_queues_start_once_and_only_those_that_are_implemented(pair: BalloonPair) -> None:

@@ -157,6 +157,18 @@ def test_leg_stats_2_the_first_buffer_of_a_legacy_driver_is_ignored() -> None:
     assert pair.serve(Queue.STATS) == [StatisticsArrived(FIGURES)]
 
 
+def test_leg_stats_2_holds_for_the_next_legacy_driver_too() -> None:
+    pair = BalloonPair(features=LEGACY)
+    pair.driver.send_statistics({})
+    pair.serve(Queue.STATS)
+    pair.device.reset()
+    pair.driver = BalloonDriver(pair.memory, MIB)
+    pair.device.accept(LEGACY)
+    pair.start(Queue.STATS)
+    pair.driver.send_statistics({4: 0xDEAD})
+    assert pair.serve(Queue.STATS) == []
+
+
 def test_leg_stats_1_legacy_buffers_are_in_the_guests_order() -> None:
     pair = BalloonPair(features=LEGACY, byteorder="big")
     pair.driver.send_statistics({})

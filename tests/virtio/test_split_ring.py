@@ -143,6 +143,16 @@ def test_unpop_lets_a_successor_find_the_chain_again() -> None:
     assert chain.head == head
 
 
+def test_base_is_16_bits_of_whatever_the_front_end_sends() -> None:
+    driver, _ = make_pair()
+    driver.add([(DATA, 1)])
+    driver.add([(DATA, 1)])
+    parts = (driver.desc, driver.avail, driver.used)
+    device = SplitRing(driver.memory, 8, *parts, base=0x8000_0001)
+    assert device.next_avail == 1
+    assert device.pending == 1
+
+
 def test_base_none_begins_at_the_used_index() -> None:
     """A front-end may give the avail index as base, which would skip what waits."""
     driver, device = make_pair()

@@ -254,9 +254,9 @@ class BalloonDevice:
         """
         queue = Queue.INFLATE if isinstance(event, Inflate) else Queue.DEFLATE
         lane = self._lanes.get(queue)
-        if lane is None or lane.chain is not event.chain or not lane.awaited:
+        if lane is None or lane.awaited is not event:
             return
-        lane.awaited = False
+        lane.awaited = None
         if event.last:
             lane.chain, lane.payload = None, b""
             self._give_back(queue, lane, event.chain)
@@ -326,7 +326,7 @@ class BalloonDevice:
             lane = self._lanes.get(queue)
             if lane is None:
                 return
-            if lane.awaited:
+            if lane.awaited is not None:
                 raise UsageError(f"complete the last {make.__name__} first")
             if lane.chain is None:
                 lane.chain = lane.take()
@@ -334,15 +334,15 @@ class BalloonDevice:
                     return
                 lane.payload = lane.read(lane.chain)
                 lane.offset = 0
-            yield make(*self._step(lane, lane.chain))
+            event = lane.awaited = make(*self._step(lane, lane.chain))
+            yield event
 
     def _step(self, lane: Lane, chain: Chain) -> tuple[list[Piece], Chain, bool]:
         end = lane.offset + STEP_PAGES * PFN_SIZE
         step = lane.payload[lane.offset : end]
         pieces, outside = lane.ring.memory.clip(merge_pfns(step, self.byteorder))
-        self.counters["outside_pages"] += -(-outside // PAGE_SIZE)
+        self.counters["outside_pages"] += outside // PAGE_SIZE
         lane.offset = end
-        lane.awaited = True
         return pieces, chain, end >= len(lane.payload)
 
     def _give_back(self, queue: Queue, lane: Lane, chain: Chain) -> None:

@@ -26,8 +26,8 @@ class Lane:
     """A ring and how far the chain in hand has come.
 
     On inflate and deflate queues `chain` is being worked through: `payload` from `offset` on is
-    still to be done, and while `awaited` the caller has an event that it has not completed. On
-    the statistics queue `chain` is the buffer held for the next request.
+    still to be done, and `awaited` is the event that the caller has not completed yet. On the
+    statistics queue `chain` is the buffer held for the next request.
     """
 
     __slots__ = ("_counters", "awaited", "broken", "chain", "offset", "payload", "ring")
@@ -38,7 +38,7 @@ class Lane:
         self.chain: Chain | None = None
         self.payload = b""
         self.offset = 0
-        self.awaited = False
+        self.awaited: object = None
         self._counters = counters
 
     @property
