@@ -173,6 +173,16 @@ def test_a_pinned_size_is_approached_and_kept(world: Make) -> None:
     assert host.size[1] == 512 * MIB
 
 
+def test_a_pin_above_what_the_budget_gives_is_no_reason_to_shrink(world: Make) -> None:
+    host = world([512, 512], budget=500)
+    host.run(60)
+    host.use[:] = 240 * MIB
+    host.pinned[0] = 400 * MIB
+    reasons = {int(host.run(1).reason[0]) for _ in range(20)}
+
+    assert Reason.SHRINK_PINNED not in reasons
+
+
 def test_an_exempt_guest_is_never_asked(world: Make) -> None:
     host = world([512, 512], budget=500)
     host.managed[0] = False

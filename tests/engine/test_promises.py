@@ -135,6 +135,7 @@ def test_promise_3_distress_is_answered_at_once_up_to_the_entitlement(
     def check(host: Any, before: State, plan: Plan) -> None:
         fresh = plan.condition == Condition.FRESH
         distressed = fresh & (plan.pressure >= host.settings.distress_pressure)
+        distressed &= np.isnan(host.pinned)
         short = np.where(distressed, plan.entitlement - permitted_before(host, before, plan), 0)
         room = max(plan.accounts.spare[0], plan.accounts.cover[0])
         if np.maximum(short, 0).sum() <= room:
@@ -340,6 +341,30 @@ def test_when_promises_clash_the_guarantee_goes_before_survival(world: Make) -> 
 
     assert (host.size >= host.guarantee).all()
     assert host.size.sum() > 100 * MIB
+
+
+def test_when_promises_clash_distress_goes_before_the_ledger(world: Make) -> None:
+    # Permissions exceed the budget, so nothing is spare; but the host could really back more.
+    host = world([512, 512, 512], budget=700)
+    host.run(1)
+    host.size[0] = 130 * MIB
+    host.use[:] = np.array([125, 60, 60]) * MIB
+    plan = host.run(1)
+
+    assert plan.accounts.exposure[0] > 0
+    assert plan.accounts.spare[0] == 0
+    assert host.size[0] >= plan.entitlement[0] - PAGE
+
+
+def test_when_promises_clash_survival_goes_before_distress(world: Make) -> None:
+    host = world([512, 512, 512], budget=700)
+    host.run(1)
+    host.size[0] = 130 * MIB
+    host.use[:] = np.array([125, 400, 400]) * MIB
+    plan = host.run(1)
+
+    assert plan.accounts.cover[0] == 0
+    assert host.size[0] == 130 * MIB
 
 
 def test_many_hosts_in_one_call_are_as_many_calls(world: Make) -> None:

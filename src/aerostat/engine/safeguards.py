@@ -109,7 +109,8 @@ def _growth(situation: Situation, settings: Settings) -> tuple[FloatArray, IntAr
     from_size, permitted = situation.asked_size, situation.ledger.permitted
     pinned = ~np.isnan(guests.pinned)
 
-    distress = situation.distressed & ~situation.blind
+    # An operator's own word goes before what the guest's figures say.
+    distress = situation.distressed & ~situation.blind & ~pinned
     must = np.where(distress, np.maximum(targets.needed, targets.entitlement), targets.needed)
     least = np.where(distress | pinned, PAGE_SIZE, _smallest_move(guests, settings))
     needs = (must >= from_size + least) | (from_size < guests.guarantee)
@@ -162,7 +163,7 @@ def _shrinking(
     """Return the size that each guest may be shrunk to now, why, and who is spared for harm."""
     guests, targets, accounts = situation.guests, situation.targets, situation.accounts
     permitted = situation.ledger.permitted
-    pinned = ~np.isnan(guests.pinned)
+    told = permitted > guests.pinned  # by an operator; false where nothing is pinned
     urgency = accounts.urgency[guests.host]
     survival = urgency > 1.0
 
@@ -173,7 +174,7 @@ def _shrinking(
     surplus = np.maximum(permitted - goal, 0.0)
     able = ~situation.left_alone & (situation.condition != Condition.STUCK) & ~situation.draining
     spared = able & situation.harmed & ~survival & (surplus > 0)
-    able &= ~spared & (surplus >= np.where(pinned, PAGE_SIZE, _smallest_move(guests, settings)))
+    able &= ~spared & (surplus >= np.where(told, PAGE_SIZE, _smallest_move(guests, settings)))
 
     speed = np.clip(urgency, 0.25, 1.0)
     speed = np.where(survival, settings.survival_factor, speed)
@@ -183,12 +184,12 @@ def _shrinking(
 
     # Take only on need: what all could give is scaled down to what is needed. An operator's own
     # request needs no other reason.
-    offered = np.bincount(guests.host, np.where(pinned, 0.0, take), minlength=len(need))
+    offered = np.bincount(guests.host, np.where(told, 0.0, take), minlength=len(need))
     scale = np.divide(need, offered, out=np.ones_like(need), where=offered > need)
-    take = np.where(pinned, take, take * scale[guests.host])
-    take = np.where(pinned | (take >= SETTLED), take, 0.0)
+    take = np.where(told, take, take * scale[guests.host])
+    take = np.where(told | (take >= SETTLED), take, 0.0)
     reason = np.select(
-        [pinned, survival, situation.blind, targets.want > targets.entitlement],
+        [told, survival, situation.blind, targets.want > targets.entitlement],
         [
             Reason.SHRINK_PINNED,
             Reason.SHRINK_SURVIVAL,
