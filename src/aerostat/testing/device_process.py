@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 
 from aerostat.errors import LinkError
+from aerostat.testing.polling import until
 from aerostat.testing.process import LabProcess
-
-_CHECK_EVERY = 0.01
 
 
 class DeviceProcess(LabProcess):
@@ -37,17 +36,15 @@ class DeviceProcess(LabProcess):
             *("--size", f"{self.size}B", "--name", self.guest_name, *self.options),
         )
         try:
-            async with asyncio.timeout(within):
-                await self._come_up()
+            await until(self._is_up, within=within)
         except (TimeoutError, LinkError) as error:
             await self.kill()
             raise LinkError(f"{self.name} did not come up: {self.last_words()}") from error
 
-    async def _come_up(self) -> None:
-        while not (_is_socket(self.socket) and _is_socket(self.control)):
-            if not self.alive:
-                raise LinkError(f"{self.name} ended")
-            await asyncio.sleep(_CHECK_EVERY)
+    def _is_up(self) -> bool:
+        if not self.alive:
+            raise LinkError(f"{self.name} ended")
+        return _is_socket(self.socket) and _is_socket(self.control)
 
     async def stop(self, within: float = 5.0) -> None:
         """End the device by SIGTERM, and kill it after `within` seconds. Stop its guest first."""

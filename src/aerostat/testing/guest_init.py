@@ -92,8 +92,16 @@ def load_module(path: str) -> None:
 
 
 def status() -> Mapping[str, object]:
-    """Return the kernel's release and how long it took to get here, in seconds."""
-    return {"release": os.uname().release, "uptime": time.clock_gettime(time.CLOCK_BOOTTIME)}
+    """Return the kernel's release, seconds since it started, and its virtio devices' drivers."""
+    return {
+        "release": os.uname().release,
+        "uptime": time.clock_gettime(time.CLOCK_BOOTTIME),
+        "drivers": {
+            device.name: os.path.realpath(f"{device.path}/driver").rpartition("/")[2]
+            for device in os.scandir("/sys/bus/virtio/devices")
+            if os.path.exists(f"{device.path}/driver")  # noqa: PTH110 (light)
+        },
+    }
 
 
 def read_counters() -> dict[str, dict[str, int]]:

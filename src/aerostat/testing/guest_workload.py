@@ -175,23 +175,29 @@ class Worker:
         self._store = store
         self._partial = b""
         self._holding = Holding(Pattern(store, seed=1))
+        self._files: dict[str, int] = {}
         self._player: Player | None = None
 
     def serve(self) -> None:
         """Serve until init closes the link."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._link, selectors.EVENT_READ)
+            tick = 0.0
             while True:
-                if not selector.select(_TICK if self._player else None):
-                    assert self._player is not None
-                    self._player.tick()
-                    continue
-                data = self._link.recv(65536)
-                if not data:
+                patience = max(0.0, tick - time.monotonic()) if self._player else None
+                if selector.select(patience) and not self._obey():
                     return
-                *lines, self._partial = (self._partial + data).split(b"\n")
-                for line in lines:
-                    self._answer(loads(line))
+                if self._player and time.monotonic() >= tick:
+                    self._player.tick()
+                    tick = time.monotonic() + _TICK
+
+    def _obey(self) -> bool:
+        """Answer the requests that have come; return whether init is still there."""
+        data = self._link.recv(65536)
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        for line in lines:
+            self._answer(loads(line))
+        return bool(data)
 
     def _answer(self, request: dict[str, Any]) -> None:
         number, name = request.pop("id"), request.pop("do")
@@ -254,10 +260,11 @@ class Worker:
 
     def do_read_host_file(self, path: str, size: int, offset: int = 0) -> Mapping[str, object]:
         """Read `size` bytes of a file of the host, which the guest's page cache then keeps."""
+        # The kernel drops what it has cached of a host's file when nobody has it open any more.
+        if path not in self._files:
+            self._files[path] = os.open(path, os.O_RDONLY)
+        buffer = bytearray(_READ)
         done = 0
-        buffer = memoryview(bytearray(1 << 16))
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 (light)
-            file.seek(offset)
-            while done < size and (got := file.readinto(buffer[: size - done])):
-                done += got
+        while done < size and (got := os.preadv(self._files[path], [buffer], offset + done)):
+            done += got
         return {"read": done}

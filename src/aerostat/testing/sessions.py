@@ -9,7 +9,6 @@ are used again.
 Touches processes, /proc, and the records in the run directory.
 """
 
-import asyncio
 import contextlib
 import json
 import os
@@ -19,6 +18,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+from aerostat.testing.polling import until
 
 _SUFFIX = ".session"
 _OWNER = "owner"
@@ -71,9 +72,7 @@ class Session(NamedTuple):
 
     async def end(self, within: float = 5.0) -> None:
         """Kill the session and wait until none of it runs. Raises `TimeoutError`."""
-        async with asyncio.timeout(within):
-            while self.kill():  # noqa: ASYNC110 - the kernel tells only a parent of a death
-                await asyncio.sleep(_CHECK_EVERY)
+        await until(lambda: not self.kill(), within=within)
 
     def record(self, directory: Path, name: str) -> None:
         """Write down the session, for `sweep`."""

@@ -18,6 +18,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,7 @@ class UmlGuest(LabProcess):
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._listener: asyncio.Task[None] | None = None
+        self._watcher: asyncio.Task[None] | None = None
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
 
@@ -111,14 +113,21 @@ class UmlGuest(LabProcess):
         self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=_LONGEST_LINE)
         try:
             async with asyncio.timeout(within):
-                hello = await self._hello()
+                self.release = (await self._hello())["release"]
                 self._listener = asyncio.create_task(self._listen())
-                self.release = hello["release"]
-                for module in modules:
-                    await self.command("load_module", path=str(module))
-        except (TimeoutError, LinkError) as error:
+                self._watcher = asyncio.create_task(self._watch())
+                if self.device_socket is not None:
+                    await self._load_driver(modules)
+        except (TimeoutError, LinkError, PeerError) as error:
             await self.kill()
-            raise LinkError(f"guest {self.name} did not come up: {self.last_words()}") from error
+            why = f"{error}; {self.last_words()}"
+            raise LinkError(f"guest {self.name} did not come up: {why}") from error
+
+    async def _load_driver(self, modules: Sequence[Path]) -> None:
+        for module in modules:
+            await self.command("load_module", path=str(module))
+        if "virtio_balloon" not in (await self.command("ping"))["drivers"].values():
+            raise LinkError(f"no balloon at {self.device_socket}")
 
     async def _launch(self, kernel: Path, console: int) -> None:
         memory = self.memory_directory or places.memory_directory(self.size)
@@ -171,6 +180,11 @@ class UmlGuest(LabProcess):
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(LinkError(f"guest {self.name} is gone", retryable=False))
+
+    async def _watch(self) -> None:
+        """End the helpers of a guest that died: they hold its console, and `_listen`, open."""
+        await self.exited()
+        await super().kill()
 
     async def command(
         self, do: str, *, worker: str | None = None, within: float = 30.0, **arguments: object
@@ -231,6 +245,7 @@ class UmlGuest(LabProcess):
             self._writer.close()
             with contextlib.suppress(OSError):
                 await self._writer.wait_closed()
-        if self._listener is not None:
-            await self._listener
+        for task in (self._listener, self._watcher):
+            if task is not None:
+                await task
         shutil.rmtree(self.directory / self.name, ignore_errors=True)
