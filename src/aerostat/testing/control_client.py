@@ -97,7 +97,6 @@ class ControlClient:
             self.run("query-status")  # whatever came before its answer is in `events` then
 
     def _receive(self) -> None:
-        self._socket.sendall(self._session.data_to_send())
         try:
             data = self._socket.recv(65536)
         except TimeoutError as error:
@@ -106,7 +105,9 @@ class ControlClient:
             raise LinkError("the control socket was closed", retryable=False)
         for message in self._session.receive(data):
             self._sort(message)
-        self._socket.sendall(self._session.data_to_send())
+        # Nothing must not be sent: where the other end has gone, even that is an error.
+        if unsent := self._session.data_to_send():
+            self._socket.sendall(unsent)
 
     def _sort(self, message: Message) -> None:
         if isinstance(message, Event):
