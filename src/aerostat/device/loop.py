@@ -14,6 +14,9 @@ from collections.abc import Callable
 READ = selectors.EVENT_READ
 WRITE = selectors.EVENT_WRITE
 
+# epoll counts milliseconds in 31 bits, and a timer may be set for 136 years from now.
+_MAX_PATIENCE = 86400.0
+
 Action = Callable[[], None]
 
 
@@ -116,7 +119,7 @@ class Loop:
             return 0.0
         if not self._timers:
             return None
-        return max(0.0, self._timers[0].deadline - time.monotonic())
+        return min(max(0.0, self._timers[0].deadline - time.monotonic()), _MAX_PATIENCE)
 
     def _fire_timers(self) -> None:
         now = time.monotonic()

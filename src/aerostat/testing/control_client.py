@@ -36,9 +36,13 @@ class ControlClient:
         self._replies: dict[int, Reply | Failure] = {}
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(TIMEOUT)
-        self._socket.connect(str(path))
-        while not self._session.ready:
-            self._receive()
+        try:
+            self._socket.connect(str(path))
+            while not self._session.ready:
+                self._receive()
+        except BaseException:
+            self._socket.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
