@@ -30,7 +30,7 @@ def run(*, quick: bool) -> Iterator[Figure]:
         ours = _per_cpu_second(device.pid, lambda: _converse(device, rounds), rounds)
         rival = _per_cpu_second(pid, lambda: _play(kick, call, rounds), rounds)
         pairs = in_turns(ours, rival, repeats)
-    goals = Goal("ours", ">=", 20_000), Goal("ratio", ">=", 0.05)
+    goals = Goal("ours", ">=", 20_000), Goal("ratio", ">=", 0.04)
     name = "statistics round trips"
     yield judge(name, "1/CPU s", "a bare eventfd ping-pong", pairs, *goals)
 

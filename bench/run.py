@@ -50,20 +50,22 @@ def find(directory: Path, only: Sequence[str]) -> list[str]:
 def run(name: str, *, quick: bool, directory: Path, patience: float = PATIENCE) -> list[Figure]:
     """Run one bench of `directory` and return its figures. Raises `BenchFailedError`."""
     command = [sys.executable, "-m", f"{directory.name}.bench_{name}", *(["--quick"] * quick)]
-    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-        with subprocess.Popen(
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as scratch,
+        subprocess.Popen(
             command,
             cwd=directory.parent,
             env=os.environ | {"TMPDIR": scratch},
             stdout=subprocess.PIPE,
             process_group=0,
-        ) as process:
-            try:
-                output, _ = process.communicate(timeout=patience)
-            except subprocess.TimeoutExpired as error:
-                raise BenchFailedError(f"not done after {patience:g} s") from error
-            finally:
-                end_group(process.pid)
+        ) as process,
+    ):
+        try:
+            output, _ = process.communicate(timeout=patience)
+        except subprocess.TimeoutExpired as error:
+            raise BenchFailedError(f"not done after {patience:g} s") from error
+        finally:
+            end_group(process.pid)
     if process.returncode:
         raise BenchFailedError(f"it ended with {process.returncode}")
     return read(output)
