@@ -78,5 +78,7 @@ def command(
     if compare:
         settings += [scenario.Setting.full_sizes(), scenario.Setting.equal_sizes(budget)]
     stage = show.Stage(view=view, as_json=as_json, record=record)
-    unharmed = show.run(settings, Terms(budget, seconds, seed), stage)
-    return ExitCode.OK if unharmed else ExitCode.FAILURE
+    outcomes = show.run(settings, Terms(budget, seconds, seed), stage)
+    if not outcomes:
+        return ExitCode.INTERRUPTED
+    return ExitCode.OK if outcomes[0].unharmed else ExitCode.FAILURE

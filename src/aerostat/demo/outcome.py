@@ -67,6 +67,11 @@ class Outcome:
         return sum(row.died is not None for row in self.rows)
 
     @property
+    def silent(self) -> int:
+        """Return how many guests live and could not be asked at the end."""
+        return sum(row.oom_kills is None and row.died is None for row in self.rows)
+
+    @property
     def damaged(self) -> int:
         """Return how often a chunk of memory was found changed."""
         return sum(row.damaged for row in self.rows)

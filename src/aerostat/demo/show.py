@@ -14,7 +14,7 @@ from rich.console import Console
 
 from aerostat.daemon.manager import Watcher
 from aerostat.demo import summary
-from aerostat.demo.interrupts import Interrupts
+from aerostat.demo.interrupts import EndedError, Interrupts
 from aerostat.demo.outcome import Outcome
 from aerostat.demo.recorder import Recorder
 from aerostat.demo.scenario import Setting
@@ -64,8 +64,8 @@ class Stage:
             Console(highlight=False).print(summary.render(outcomes))
 
 
-def run(settings: Sequence[Setting], terms: Terms, stage: Stage) -> bool:
-    """Make one trial after the other and show them; tell whether the first did no harm.
+def run(settings: Sequence[Setting], terms: Terms, stage: Stage) -> list[Outcome]:
+    """Make one trial after the other, show them, and return what came of those that were made.
 
     Raises `MissingError` before anything is started where something is missing.
     """
@@ -76,17 +76,23 @@ def run(settings: Sequence[Setting], terms: Terms, stage: Stage) -> bool:
     return asyncio.run(_run(settings, terms, stage))
 
 
-async def _run(settings: Sequence[Setting], terms: Terms, stage: Stage) -> bool:
+async def _run(settings: Sequence[Setting], terms: Terms, stage: Stage) -> list[Outcome]:
     interrupts = Interrupts()
     outcomes: list[Outcome] = []
     with interrupts.caught():
-        for setting in settings:
-            stage.say(_introduction(setting, terms))
-            outcomes.append(await _one(setting, terms, stage, interrupts))
-            if interrupts.asked.is_set():
-                break
-    stage.finish(outcomes, terms.seed)
-    return outcomes[0].unharmed
+        try:
+            for setting in settings:
+                stage.say(_introduction(setting, terms))
+                outcomes.append(await _one(setting, terms, stage, interrupts))
+                if interrupts.asked.is_set():
+                    break
+        except EndedError as error:
+            stage.say(str(error))
+        finally:
+            # A comparison that fails must not cost what is known already.
+            if outcomes:
+                stage.finish(outcomes, terms.seed)
+    return outcomes
 
 
 async def _one(setting: Setting, terms: Terms, stage: Stage, interrupts: Interrupts) -> Outcome:
@@ -124,8 +130,8 @@ class Curtain:
 
 def _introduction(setting: Setting, terms: Terms) -> str:
     balloons = "their balloons are moved" if setting.manage else "nobody moves their balloons"
+    memory, budget = (format_size(size, digits=2) for size in (setting.memory, terms.budget))
     return (
-        f"{setting.title}: {len(setting.guests)} guests of {format_size(setting.memory)} "
-        f"together work for {terms.seconds:g} s; the budget is {format_size(terms.budget)}, "
-        f"and {balloons}"
+        f"{setting.title}: {len(setting.guests)} guests of {memory} together work for "
+        f"{terms.seconds:g} s; the budget is {budget}, and {balloons}"
     )

@@ -1,9 +1,10 @@
 """The end of a demonstration: what came of it, for people and for programs. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -24,11 +25,9 @@ def render(outcomes: Sequence[Outcome]) -> RenderableType:
     """Return what came of the trials: a table of guests for the first, then all side by side."""
     return Group(
         Text(""),
-        _guests(outcomes[0]),
-        Text(""),
-        _figures(outcomes),
-        Text(""),
-        *(_verdict(outcome) for outcome in outcomes),
+        Padding(_guests(outcomes[0]), (0, 0, 1, 1), expand=False),
+        Padding(_figures(outcomes), (0, 0, 1, 1), expand=False),
+        *(line for outcome in outcomes for line in _verdict(outcome)),
     )
 
 
@@ -37,11 +36,11 @@ def _guests(outcome: Outcome) -> Table:
     for row in outcome.rows:
         table.add_row(
             row.name,
-            format_size(row.size),
+            _size(row.size),
             _size(row.least_size),
             _size(row.peak_held),
             str(row.samples),
-            format_size(row.worked),
+            _size(row.worked),
             f"{row.stall_seconds:.1f} s",
             _harm(row),
         )
@@ -50,9 +49,9 @@ def _guests(outcome: Outcome) -> Table:
 
 def _harm(row: GuestOutcome) -> Text:
     if row.died is not None:
-        return Text(row.died, style="bold red")
+        return Text("died", style="bold red")
     if row.oom_kills is None:
-        return Text("no answer", style="yellow")
+        return Text("?", style="yellow")
     return Text(str(row.oom_kills), style="bold red" if row.oom_kills else "")
 
 
@@ -60,18 +59,19 @@ def _figures(outcomes: Sequence[Outcome]) -> Table:
     """Return the figures of all trials, one column each."""
     table = _table("", [outcome.title.upper() for outcome in outcomes])
     lines: list[tuple[str, Callable[[Outcome], str | Text]]] = [
-        ("guests, and their memory", lambda one: f"{len(one.rows)}, {format_size(one.memory)}"),
-        ("budget of the host", lambda one: format_size(one.budget)),
+        ("guests, and their memory", lambda one: f"{len(one.rows)}, {_size(one.memory)}"),
+        ("seconds of work", lambda one: f"{one.seconds:.0f}"),
+        ("budget of the host", lambda one: _size(one.budget)),
         ("most that they held at once", _peak),
-        ("taken from guests", lambda one: format_size(one.taken)),
-        ("given to guests", lambda one: format_size(one.given)),
+        ("taken from guests", lambda one: _size(one.taken)),
+        ("given to guests", lambda one: _size(one.given)),
         ("moves of balloons", lambda one: str(one.moves)),
         ("samples of statistics", lambda one: str(one.samples)),
-        ("exposed at the end", lambda one: format_size(one.exposure)),
+        ("exposed at the end", lambda one: _size(one.exposure)),
         ("processes killed for memory", lambda one: _bad(one.oom_kills)),
         ("guests that died", lambda one: _bad(one.guest_deaths)),
         ("work begun anew", lambda one: _bad(one.restarts)),
-        ("work done (memory and file read)", lambda one: format_size(one.worked)),
+        ("work done (memory and file read)", lambda one: _size(one.worked)),
         ("stalled", lambda one: f"{one.stall_seconds:.1f} s"),
     ]
     for name, figure in lines:
@@ -81,39 +81,41 @@ def _figures(outcomes: Sequence[Outcome]) -> Table:
 
 def _peak(outcome: Outcome) -> Text:
     over = outcome.peak_held > outcome.budget
-    return Text(format_size(outcome.peak_held), style="bold red" if over else "bold green")
+    return Text(_size(outcome.peak_held), style="bold red" if over else "bold green")
 
 
 def _bad(count: int) -> Text:
     return Text(str(count), style="bold red" if count else "green")
 
 
-def _verdict(outcome: Outcome) -> Text:
-    """Return one outcome in a sentence."""
+def _verdict(outcome: Outcome) -> Iterator[Text]:
+    """Yield one outcome in a sentence, and one for each guest that died."""
     over = outcome.peak_held - outcome.budget
-    held = f"the guests held {format_size(outcome.peak_held)} at most, "
-    held += f"{format_size(abs(over))} {'more' if over > 0 else 'less'} than the budget"
+    held = f"the guests held {_size(outcome.peak_held)} at most, "
+    held += f"{_size(abs(over))} {'more' if over > 0 else 'less'} than the budget"
     harm = [
         f"{count} {what}"
         for count, what in (
             (outcome.guest_deaths, "guests died"),
             (outcome.oom_kills, "processes were killed for want of memory"),
             (outcome.damaged, "times memory was damaged"),
+            (outcome.silent, "guests could not be asked"),
         )
         if count
     ]
     good = over <= 0 and not harm
     mark = Text("✓ ", style="bold green") if good else Text("✗ ", style="bold red")
     sentence = f"{outcome.title}: {held}; {', '.join(harm) or 'nobody came to harm'}."
-    return Text(" ").append_text(mark).append(sentence)
+    yield Text(" ").append_text(mark).append(sentence)
+    yield from (Text(f"   {row.name} {row.died}", style="red") for row in outcome.rows if row.died)
 
 
 def _size(size: int | None) -> str:
-    return "-" if size is None else format_size(size)
+    return "-" if size is None else format_size(size, digits=2)
 
 
 def _table(first: str, titles: Sequence[str]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 1), pad_edge=False, header_style="dim")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column(first, no_wrap=True)
     for title in titles:
         table.add_column(title, justify="right", no_wrap=True)

@@ -6,6 +6,7 @@ devices' control sockets.
 
 import asyncio
 import os
+import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -191,7 +192,7 @@ class Trial:
                 self._deaths[guest.name] = "was ended: its device has died"
                 await guest.kill()
             else:
-                self._deaths[guest.name] = f"has died ({lives.result()})"
+                self._deaths[guest.name] = _how(lives.result())
                 await device.stop()
         finally:
             await _cancel([lives, serves])
@@ -229,6 +230,13 @@ class Trial:
             exposure=sum(host.exposure or 0 for host in last.hosts) if last else 0,
             rows=tuple(rows),
         )
+
+
+def _how(status: int) -> str:
+    """Say how a guest ended, by the exit status of its process."""
+    if status < 0:
+        return f"was killed by {signal.Signals(-status).name}"
+    return "has powered itself off" if status == 0 else f"has ended with status {status}"
 
 
 async def _kill_when(urged: asyncio.Event, laboratory: Laboratory) -> None:
