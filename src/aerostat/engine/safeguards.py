@@ -18,6 +18,9 @@ from aerostat.engine.plan import Condition, Reason
 from aerostat.engine.settings import Settings
 from aerostat.engine.targets import Targets
 
+_REFILL = 0.25
+"""Nothing is taken for a pool that lacks less than this fraction of itself."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Situation:
@@ -153,8 +156,10 @@ def _need(situation: Situation, settings: Settings) -> FloatArray:
         return np.bincount(guests.host, idle, minlength=hosts).astype(np.float64)
     wanted = np.where(situation.left_alone, 0.0, np.maximum(targets.needed - permitted, 0.0))
     wanted_here = np.bincount(guests.host, wanted, minlength=hosts)
-    permitted_here = accounts.permitted + wanted_here
-    return np.maximum(permitted_here - (1.0 - settings.pool_share) * accounts.budget, 0.0)
+    pool = settings.pool_share * accounts.budget
+    need = np.maximum(accounts.permitted + wanted_here - (accounts.budget - pool), 0.0)
+    # A pool that lacks a little is not refilled drop by drop.
+    return np.where(need >= _REFILL * pool, need, 0.0)
 
 
 def _shrinking(
