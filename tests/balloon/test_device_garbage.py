@@ -155,4 +155,4 @@ class DeviceModel(RuleBasedStateMachine):
 
 
 TestDeviceModel = DeviceModel.TestCase
-TestDeviceModel.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+TestDeviceModel.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)

@@ -61,15 +61,19 @@ def test_events_must_be_completed_in_turn(pair: BalloonPair) -> None:
         next(events)
 
 
-def test_completing_after_the_queue_stopped_does_nothing(pair: BalloonPair) -> None:
-    pair.driver.inflate([3])
-    event = next(iter(pair.device.service(Queue.INFLATE)))
-    assert isinstance(event, Inflate)
-    assert pair.device.stop(Queue.INFLATE) == 0  # it is to be taken again
-    pair.device.complete(event)
-    assert pair.driver.collect(Queue.INFLATE) == []
+def test_an_event_of_a_queue_that_stopped_completes_nothing(pair: BalloonPair) -> None:
+    head = pair.driver.inflate([3])
+    old = next(iter(pair.device.service(Queue.INFLATE)))
+    assert isinstance(old, Inflate)
+    assert pair.device.stop(Queue.INFLATE) == 0  # the request is to be taken again
+    pair.device.complete(old)
     pair.start(Queue.INFLATE)
-    assert len(pair.serve(Queue.INFLATE)) == 1
+    new = next(iter(pair.device.service(Queue.INFLATE)))
+    assert isinstance(new, Inflate)
+    pair.device.complete(old)
+    assert pair.driver.collect(Queue.INFLATE) == []
+    pair.device.complete(new)
+    assert pair.driver.collect(Queue.INFLATE) == [Used(head, 0)]
 
 
 def test_vq_dev_2_page_numbers_may_be_split_at_any_byte(pair: BalloonPair) -> None:
