@@ -94,12 +94,16 @@ def _verdict(outcome: Outcome) -> Iterator[Text]:
     held = f"the guests held {_size(outcome.peak_held)} at most, "
     held += f"{_size(abs(over))} {'more' if over > 0 else 'less'} than the budget"
     harm = [
-        f"{count} {what}"
-        for count, what in (
-            (outcome.guest_deaths, "guests died"),
-            (outcome.oom_kills, "processes were killed for want of memory"),
-            (outcome.damaged, "times memory was damaged"),
-            (outcome.silent, "guests could not be asked"),
+        f"{count} {one if count == 1 else many}"
+        for count, one, many in (
+            (outcome.guest_deaths, "guest died", "guests died"),
+            (
+                outcome.oom_kills,
+                "process was killed for want of memory",
+                "processes were killed for want of memory",
+            ),
+            (outcome.damaged, "piece of memory was damaged", "pieces of memory were damaged"),
+            (outcome.silent, "guest could not be asked", "guests could not be asked"),
         )
         if count
     ]
