@@ -5,11 +5,14 @@ what is too much is counted and told in one line. Touches standard error and the
 library only (`logging` weighs as much as the device).
 """
 
-import sys
+import os
+import select
 import time
 
 # Lines in one second. A start and its complaints fit; a storm does not.
 LINES_PER_SECOND = 5
+
+_STDERR = 2
 
 
 class Log:
@@ -30,14 +33,18 @@ class Log:
             self._suppressed += 1
             return
         if self._suppressed:
-            self._write(f"{self._suppressed} lines were left out")
-            self._suppressed = 0
+            left_out, self._suppressed = self._suppressed, 0
+            self._write(f"{left_out} lines were left out")
         self._write(message)
 
     def _write(self, message: str) -> None:
         self._lines += 1
-        # Whoever reads us may have gone, and a device does not die of that.
+        line = f"{self._prefix}: {message}\n".encode(errors="replace")
+        # A reader that has gone is no reason to die, and one that does not read none to wait.
         try:
-            print(f"{self._prefix}: {message}", file=sys.stderr, flush=True)
+            if select.select((), (_STDERR,), (), 0)[1]:
+                os.write(_STDERR, line)
+                return
         except OSError:
-            self._suppressed += 1
+            pass
+        self._suppressed += 1
