@@ -42,6 +42,7 @@ class FakeMonitor:
         self.statistics: dict[str, Any] = {"stat-free-memory": 7 * MIB, "stat-swap-in": ABSENT}
         self.guest_answers = True
         """Whether the guest makes new figures when it is asked."""
+        self.answers_after = 0.0
         self.session: ServerSession | None = None
         self.writer: asyncio.StreamWriter | None = None
         self._server: asyncio.Server | None = None
@@ -109,7 +110,11 @@ class FakeMonitor:
     def fire(self) -> None:
         """Have the guest asked for figures, as QEMU's timer does."""
         if self.guest_answers:
-            self.last_update += 1
+            asyncio.get_running_loop().call_later(self.answers_after, self.update)
+
+    def update(self) -> None:
+        """Have the guest send figures."""
+        self.last_update += 1
 
     def balloon_change(self, actual: Any) -> None:
         assert self.session is not None

@@ -61,6 +61,16 @@ async def qemu(tmp_path: Path) -> AsyncIterator[Qemu]:
         await machine.stop()
 
 
+async def read(connector: QmpConnector, path: Path) -> Reading:
+    """Sample until the machine has come up."""
+    async with asyncio.timeout(30):
+        while True:
+            result = await sample(connector, path)
+            if isinstance(result, Reading):
+                return result
+            await asyncio.sleep(0.05)
+
+
 async def sample(connector: QmpConnector, path: Path) -> object:
     await connector.guests()
     return (await connector.sample([f"qmp:{path}"], 1.0))[f"qmp:{path}"]
@@ -72,32 +82,32 @@ async def test_qemus_balloon_is_found_and_set(qemu: Qemu, device: str) -> None:
     connector = QmpConnector([str(qemu.first)])
     await connector.start()
     try:
-        reading = await sample(connector, qemu.first)
-        assert isinstance(reading, Reading)
+        reading = await read(connector, qemu.first)
         assert await connector.guests() == [GuestInfo(reading.key, "alpha", str(qemu.first))]
         assert (reading.max_size, reading.guest_size) == (128 * MIB, 128 * MIB)
         assert (reading.statistics, reading.sampled_at) == ({}, None)  # no driver in there
         assert reading.held is not None
         assert MIB < reading.held < 512 * MIB
         await connector.set_target(reading.key, 64 * MIB, 5.0)  # accepted; nobody obeys
-        assert isinstance(await sample(connector, qemu.first), Reading)
+        await read(connector, qemu.first)
     finally:
         await connector.close()
 
 
 async def test_a_monitor_serves_one_client(qemu: Qemu, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qmp, "_GREETING_TIMEOUT", 0.3)
     await qemu.start("-device", "virtio-balloon-pci")
     holder, late = QmpConnector([str(qemu.first)]), QmpConnector([str(qemu.first)])
     other = QmpConnector([str(qemu.second)])
-    for connector in (holder, late, other):
-        await connector.start()
+    await holder.start()
     try:
-        assert isinstance(await sample(holder, qemu.first), Reading)
+        await read(holder, qemu.first)
+        monkeypatch.setattr(qmp, "_GREETING_TIMEOUT", 0.3)
+        await late.start()
         error = await sample(late, qemu.first)
         assert isinstance(error, LinkError)
         assert "another client holds this monitor" in str(error)
-        assert isinstance(await sample(other, qemu.second), Reading)
+        await other.start()
+        await read(other, qemu.second)
     finally:
         for connector in (late, holder, other):
             await connector.close()
@@ -107,7 +117,7 @@ async def test_the_interval_is_put_back(qemu: Qemu) -> None:
     await qemu.start("-device", "virtio-balloon-pci,id=b0")
     connector = QmpConnector([str(qemu.first)])
     await connector.start()
-    assert isinstance(await sample(connector, qemu.first), Reading)
+    await read(connector, qemu.first)
     assert await interval(qemu.second) == 3600
     await connector.close()
     assert await interval(qemu.second) == 0
@@ -126,10 +136,15 @@ async def test_a_machine_without_a_balloon_is_told_of(qemu: Qemu) -> None:
     await qemu.start()
     connector = QmpConnector([str(qemu.first)])
     await connector.start()
-    error = await sample(connector, qemu.first)
-    await connector.close()
-    assert isinstance(error, LinkError)
-    assert "no virtio-balloon device" in str(error)
+    try:
+        async with asyncio.timeout(30):
+            error = await sample(connector, qemu.first)
+            while "no virtio-balloon device" not in str(error):
+                await asyncio.sleep(0.05)  # it is still coming up
+                error = await sample(connector, qemu.first)
+            assert isinstance(error, LinkError)
+    finally:
+        await connector.close()
 
 
 async def test_a_killed_machine_is_no_guest_any_more(
@@ -140,7 +155,7 @@ async def test_a_killed_machine_is_no_guest_any_more(
     connector = QmpConnector([str(qemu.first)])
     await connector.start()
     try:
-        assert isinstance(await sample(connector, qemu.first), Reading)
+        await read(connector, qemu.first)
         await qemu.stop()
         assert qemu.first.exists()  # it leaves its socket behind
         async with asyncio.timeout(10):

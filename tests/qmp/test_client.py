@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aerostat.errors import PeerError, UsageError
-from aerostat.qmp.client import ClientSession, Event, Failure, Ready, Reply
+from aerostat.qmp.client import MAX_EVENTS, ClientSession, Event, Failure, Ready, Reply
 from aerostat.qmp.framing import encode
 from aerostat.qmp.server import ServerSession
 
@@ -109,8 +109,28 @@ def test_a_refused_negotiation_is_the_end() -> None:
 
 
 def test_a_reply_without_end_is_refused(session: ClientSession) -> None:
-    with pytest.raises(PeerError, match="exceeds"):
+    with pytest.raises(PeerError, match="more than 10000 bytes"):
         session.receive(b'{"return": "' + b"x" * 10_000)
+
+
+def test_many_small_messages_are_bounded_too(session: ClientSession) -> None:
+    event = encode({"event": "TICK", "data": {"padding": "x" * 1900}})
+    for _ in range(5):
+        session.receive(event)
+    with pytest.raises(PeerError, match="more than 10000 bytes"):
+        session.receive(event)
+
+
+def test_a_flood_of_events_is_refused_until_something_is_asked() -> None:
+    session = ClientSession()
+    session.receive(GREETING)
+    session.receive(encode({"return": {}, "id": 0}))
+    event = encode({"event": "TICK"})
+    for _ in range(3):
+        session.command("query-balloon")
+        assert len(session.receive(event * MAX_EVENTS)) == MAX_EVENTS
+    with pytest.raises(PeerError, match="more than 1000 events"):
+        session.receive(event)
 
 
 def test_long_words_are_cut(session: ClientSession) -> None:

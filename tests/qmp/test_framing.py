@@ -1,12 +1,21 @@
 """The framer: where messages begin and end, however the stream is cut."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aerostat.qmp.framing import MAX_DEPTH, Framer, Malformed, OversizeError, decode, encode
+from aerostat.qmp.framing import (
+    MAX_DEPTH,
+    Framer,
+    LineFramer,
+    Malformed,
+    OversizeError,
+    decode,
+    encode,
+)
 
 LIMIT = 300
 
@@ -53,7 +62,7 @@ SCRAPS = st.sampled_from(
 STREAMS = st.lists(SCRAPS | OBJECTS.map(encode) | st.binary(max_size=4), max_size=20).map(b"".join)
 
 
-def drain(framer: Framer) -> list[object]:
+def drain(framer: Framer | LineFramer) -> list[object]:
     """Take what messages there are; an oversize one is the last."""
     found: list[object] = []
     try:
@@ -64,8 +73,7 @@ def drain(framer: Framer) -> list[object]:
     return found
 
 
-def cut(stream: bytes, sizes: list[int]) -> list[object]:
-    framer = Framer(LIMIT)
+def cut(framer: Framer | LineFramer, stream: bytes, sizes: list[int]) -> list[object]:
     found: list[object] = []
     position = 0
     while position < len(stream) and "oversize" not in found:
@@ -78,11 +86,13 @@ def cut(stream: bytes, sizes: list[int]) -> list[object]:
 
 @given(STREAMS, st.lists(st.integers(1, 50), min_size=1, max_size=5))
 def test_how_the_stream_is_cut_makes_no_difference(stream: bytes, sizes: list[int]) -> None:
-    whole = Framer(LIMIT)
-    whole.feed(stream)
-    expected = drain(whole)
-    assert cut(stream, [1]) == expected
-    assert cut(stream, sizes) == expected
+    framers: list[Callable[[], Framer | LineFramer]] = [lambda: Framer(LIMIT), LineFramer]
+    for new in framers:
+        whole = new()
+        whole.feed(stream)
+        expected = drain(whole)
+        assert cut(new(), stream, [1]) == expected
+        assert cut(new(), stream, sizes) == expected
 
 
 @given(st.lists(OBJECTS, max_size=5), st.sampled_from([None, 2]), st.sampled_from(["", "\n", " "]))
@@ -157,6 +167,22 @@ def test_a_whole_message_beyond_the_limit_is_refused_too() -> None:
     framer.feed(encode({"a": "x" * LIMIT}))
     with pytest.raises(OversizeError):
         framer.next_message()
+
+
+@given(st.lists(OBJECTS, max_size=5), st.binary(max_size=5))
+def test_lines_arrive_as_they_were_sent(objects: list[dict[str, object]], rest: bytes) -> None:
+    framer = LineFramer()
+    framer.feed(b"".join(encode(item) for item in objects) + rest.replace(b"\n", b""))
+    assert drain(framer) == objects
+
+
+def test_a_line_is_decoded_however_deep_it_is() -> None:
+    framer = LineFramer()
+    framer.feed(b'{"a":' + b"[" * 200_000 + b"\nnonsense\n\n[]\n" + encode({"a": 1}))
+    deep, nonsense, empty, array, good = drain(framer)
+    assert deep == Malformed("JSON nesting depth limit exceeded")
+    assert all(isinstance(message, Malformed) for message in (nonsense, empty, array))
+    assert good == {"a": 1}
 
 
 def test_numbers_of_too_many_digits_are_malformed() -> None:

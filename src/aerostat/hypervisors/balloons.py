@@ -34,6 +34,7 @@ _FIRST_LOOK = 0.004
 _LONGEST_LOOK = 0.1
 # A guest that left the last request unanswered is not waited for again until it answers.
 _SILENT_PATIENCE = 0.01
+_CLOSE = 0.5
 # Which part of the time limit may be spent on waiting for the guest. The rest is the monitor's,
 # so that a silent guest is not taken for a hung monitor.
 _PATIENCE = 0.6
@@ -191,7 +192,10 @@ class QemuBalloon:
         """Have the guest asked, and wait a part of `limit` seconds for its answer."""
         began = time.monotonic()
         alive = await self._request(link, began)
-        patience = _patience(limit, alive=alive)
+        # An answer of the same second with the same figures cannot be told from the one before:
+        # where samples follow each other closely, waiting for a difference may be in vain.
+        close = self._sampled_at is not None and began - self._sampled_at < _CLOSE
+        patience = _patience(limit, alive=alive and not close)
         self._answered = await self._wait_for_figures(link, began + patience)
         return Reading(
             key=key,

@@ -15,6 +15,9 @@ from typing import Any, NamedTuple, cast
 from aerostat.errors import AerostatError, LinkError, PeerError
 from aerostat.qmp.client import ClientSession, Event, Failure, Ready, Reply
 
+# The longest answer asked for here is the list of commands, about 10 KiB. Decoding a mebibyte of
+# the worst takes some hundredths of a second, in which all other guests wait.
+_MAX_REPLY_BYTES = 1024 * 1024
 _PEER_CREDENTIALS = struct.Struct("iII")  # pid, uid, gid: unix(7), SO_PEERCRED
 
 
@@ -38,7 +41,7 @@ class QmpLink(asyncio.Protocol):
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
-        self._session = ClientSession()
+        self._session = ClientSession(_MAX_REPLY_BYTES)
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._transport: asyncio.Transport | None = None
         self.negotiated: asyncio.Future[Ready] = loop.create_future()

@@ -37,7 +37,8 @@ _FIRST_RETRY = 0.25
 _LAST_RETRY = 5.0
 _RELEASE_TIMEOUT = 0.5
 
-_SocketId = tuple[int, int]
+# A socket made anew at the same path may get the old one's inode, but not its time.
+_SocketId = tuple[int, int, int]
 
 
 class QmpGuest:
@@ -270,7 +271,7 @@ def _find_sockets(patterns: Sequence[str]) -> dict[str, _SocketId]:
             with contextlib.suppress(OSError):
                 status = Path(path).stat()
                 if stat.S_ISSOCK(status.st_mode):
-                    found[path] = (status.st_dev, status.st_ino)
+                    found[path] = (status.st_dev, status.st_ino, status.st_mtime_ns)
     return found
 
 

@@ -5,6 +5,7 @@ QEMU's own words: `qapi/machine.json` (memory sizes, ``query-balloon``) and
 """
 
 import math
+import reprlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,7 +25,7 @@ _TAG_OF_KEY = {key: int(tag) for tag, key in QEMU_KEYS.items()}
 
 
 def _describe(value: object) -> str:
-    return f"{value!r:.60}"
+    return reprlib.repr(value)  # short, however long or deep the value
 
 
 def members(value: Any, what: str) -> dict[str, Any]:

@@ -9,10 +9,12 @@ connection is then of no further use.
 from typing import Any, NamedTuple
 
 from aerostat.errors import PeerError, UsageError
-from aerostat.qmp.framing import Framer, Malformed, encode
+from aerostat.qmp.framing import LineFramer, Malformed, encode
 
-# QEMU's own schema is about 200 KiB; anything larger than this is a monitor gone mad.
+# What a server may send after a command and before the next. QEMU's own schema is about 200 KiB;
+# more than this, or more events, is a monitor gone mad, and would take our time from others.
 MAX_REPLY_BYTES = 10 * 1024 * 1024
+MAX_EVENTS = 1000
 # An error's text goes into messages and logs.
 MAX_DESCRIPTION = 500
 
@@ -50,12 +52,29 @@ Message = Ready | Reply | Failure | Event
 
 
 class ClientSession:
-    """One conversation with a QMP server: feed it bytes, read messages, send its bytes."""
+    """One conversation with a QMP server: feed it bytes, read messages, send its bytes.
 
-    __slots__ = ("_framer", "_negotiation", "_next_id", "_unsent", "_version", "_waiting", "ready")
+    `limit` bounds the bytes that the server may send after a command and before the next.
+    """
+
+    __slots__ = (
+        "_events",
+        "_framer",
+        "_limit",
+        "_negotiation",
+        "_next_id",
+        "_received",
+        "_unsent",
+        "_version",
+        "_waiting",
+        "ready",
+    )
 
     def __init__(self, limit: int = MAX_REPLY_BYTES) -> None:
-        self._framer = Framer(limit)
+        self._framer = LineFramer()
+        self._limit = limit
+        self._received = 0
+        self._events = 0
         self._next_id = 0
         self._negotiation: int | None = None
         self._version: Ready | None = None
@@ -76,6 +95,7 @@ class ClientSession:
         command_id = self._next_id
         self._next_id += 1
         self._waiting.add(command_id)
+        self._received = self._events = 0
         message: dict[str, Any] = {"execute": name, "id": command_id}
         if arguments is not None:
             message["arguments"] = arguments
@@ -90,6 +110,9 @@ class ClientSession:
 
     def receive(self, data: bytes) -> list[Message]:
         """Take bytes from the server; return what they say. Raises `PeerError`."""
+        self._received += len(data)
+        if self._received > self._limit:
+            raise PeerError(f"the monitor sends more than {self._limit} bytes at a time")
         self._framer.feed(data)
         messages: list[Message] = []
         while (raw := self._framer.next_message()) is not None:
@@ -106,6 +129,9 @@ class ClientSession:
             self._negotiation = self._queue("qmp_capabilities", None)
             return None
         if "event" in raw:
+            self._events += 1
+            if self._events > MAX_EVENTS:
+                raise PeerError(f"the monitor sends more than {MAX_EVENTS} events at a time")
             return _read_event(raw)
         command_id = self._pair(raw)
         if "return" in raw:

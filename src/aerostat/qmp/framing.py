@@ -1,8 +1,8 @@
 """JSON objects over a byte stream (QMP specification, "General definitions" and "Protocol").
 
-QMP has no framing but JSON itself: a message ends where its outermost brace closes. QEMU writes
-one message a line, its pretty-printing monitor many lines a message, and clients are free to do
-either or to leave out the newline. Pure, standard library only.
+QMP has no framing but JSON itself: a message ends where its outermost brace closes. Servers write
+one message a line (but for QEMU's ``pretty=on``, made for eyes); clients are free to use many
+lines or none. Pure, standard library only.
 """
 
 import json
@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from aerostat.errors import PeerError
 
-# Deep enough for any QMP reply; shallow enough that decoding, which recurses, cannot exhaust
-# the stack. (QEMU allows 1024.)
+# Of what clients send: deep enough for any command; shallow enough that echoing an id, which
+# recurses, cannot exhaust the stack. (QEMU allows 1024.)
 MAX_DEPTH = 64
 
 _WHITESPACE = b" \t\r\n"
@@ -33,8 +33,40 @@ class OversizeError(PeerError):
     """A message exceeds the size limit; there is no telling where the next one begins."""
 
 
+_TOO_DEEP = Malformed("JSON nesting depth limit exceeded")
+
+
+class LineFramer:
+    """Cut a byte stream of one message a line, as servers send, into decoded objects.
+
+    How much is buffered is for the caller to bound. Cheap whatever the bytes: finding the line
+    and decoding it are both done by C.
+    """
+
+    __slots__ = ("_buffer", "_searched")
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._searched = 0  # how far there is no end of a line
+
+    def feed(self, data: bytes) -> None:
+        """Add bytes that have arrived."""
+        self._buffer += data
+
+    def next_message(self) -> dict[str, Any] | Malformed | None:
+        """Return the next message, or None until there is a whole one."""
+        end = self._buffer.find(b"\n", self._searched)
+        if end < 0:
+            self._searched = len(self._buffer)
+            return None
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        self._searched = 0
+        return decode(line)
+
+
 class Framer:
-    """Cut a byte stream into decoded JSON objects.
+    """Cut the byte stream of a client into decoded objects, wherever its lines end.
 
     `feed` takes bytes as they come, `next_message` gives one decoded object at a time,
     `Malformed` in place of one that cannot be read, or None when more bytes are needed. How
@@ -66,40 +98,6 @@ class Framer:
         """
         if self._position == 0 and not self._skip_space():
             return None
-        message = self._take_line() if self._position == 0 else None
-        if message is not None:
-            return message
-        return self._take_scanned()
-
-    def _skip_space(self) -> bool:
-        """Drop leading white space; tell whether anything is left."""
-        buffer = self._buffer
-        if buffer and buffer[0] in _WHITESPACE:
-            match = _SPACE.match(buffer)
-            del buffer[: match.end() if match else 0]
-        return bool(buffer)
-
-    def _take_line(self) -> dict[str, Any] | None:
-        """Take the common case: one sound message, alone on its line.
-
-        A line that decodes to an object is balanced and ends with its outermost brace, so
-        scanning it would find the same message.
-        """
-        buffer = self._buffer
-        end = buffer.find(b"\n", 0, self._limit + 1)
-        if end < 0 or buffer[0] != ord("{"):
-            return None
-        line = bytes(buffer[:end])
-        if line.count(b"{") + line.count(b"[") > MAX_DEPTH:
-            return None  # perhaps too deep: have the depth counted
-        message = decode(line)
-        if isinstance(message, Malformed):
-            return None
-        del buffer[: end + 1]
-        return message
-
-    def _take_scanned(self) -> dict[str, Any] | Malformed | None:
-        """Find the end of a message by its brackets, carrying on where scanning stopped."""
         end = self._scan_junk() if self._buffer[0] not in b"{[" else self._scan_value()
         if (len(self._buffer) if end is None else end) > self._limit:
             raise OversizeError(f"a message exceeds {self._limit} bytes")
@@ -110,10 +108,18 @@ class Framer:
         del self._buffer[:end]
         self._restart()
         if deepest > MAX_DEPTH:
-            return Malformed("JSON nesting depth limit exceeded")
+            return _TOO_DEEP
         if broken:
             return Malformed("JSON parse error, line break in a string")
-        return decode(raw)
+        return decode(raw, _STRICT)
+
+    def _skip_space(self) -> bool:
+        """Drop leading white space; tell whether anything is left."""
+        buffer = self._buffer
+        if buffer and buffer[0] in _WHITESPACE:
+            match = _SPACE.match(buffer)
+            del buffer[: match.end() if match else 0]
+        return bool(buffer)
 
     def _scan_junk(self) -> int | None:
         """Return where bytes that begin no object end: at a line's end or the next bracket."""
@@ -171,18 +177,22 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-_DECODER = json.JSONDecoder(
+# What asks us is held to every rule; what answers us is only read, and reading it is kept cheap.
+_STRICT = json.JSONDecoder(
     parse_constant=_reject_constant, parse_float=_finite, object_pairs_hook=_unique
 )
+_PLAIN = json.JSONDecoder(parse_constant=_reject_constant)
 _ENCODER = json.JSONEncoder(separators=(", ", ": "), allow_nan=False)
 
 
-def decode(raw: bytes) -> dict[str, Any] | Malformed:
-    """Decode one JSON object: UTF-8, no key twice, no NaN."""
+def decode(raw: bytes, decoder: json.JSONDecoder = _PLAIN) -> dict[str, Any] | Malformed:
+    """Decode one JSON object in UTF-8."""
     try:
-        message = _DECODER.decode(raw.decode())
+        message = decoder.decode(raw.decode())
     except ValueError as error:  # of the text, of its encoding, or a number of too many digits
         return Malformed(f"JSON parse error, {error}")
+    except RecursionError:
+        return _TOO_DEEP
     if not isinstance(message, dict):
         return Malformed("QMP input must be a JSON object")
     return message
