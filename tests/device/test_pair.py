@@ -13,6 +13,8 @@ from aerostat.testing.control_client import ControlClient
 from aerostat.testing.device_process import DeviceProcess
 from aerostat.testing.mock_driver import BalloonDriver
 from aerostat.testing.mock_frontend import MockFrontend, SharedFile
+from aerostat.vhost_user import messages
+from aerostat.vhost_user.messages import RegionDescription, Request
 
 MIB = 1 << 20
 FILE_OFFSET = 2 * MIB  # of guest address 0 in the memory file
@@ -300,6 +302,27 @@ def test_memory_may_be_shared_anew_while_rings_run(machine: Machine) -> None:
     machine.balloon(Queue.INFLATE, [FIRST_PFN])
     machine.frontend.share_memory()
     machine.balloon(Queue.INFLATE, [FIRST_PFN + 1])
+
+
+def test_memory_in_which_a_ring_cannot_be_is_refused(
+    machine: Machine, control: ControlClient
+) -> None:
+    regions = machine.memory.memory.regions
+    table = [
+        RegionDescription(r.guest_address, r.size, r.user_address, r.file_offset) for r in regions
+    ]
+    # One byte less at the front: the rings are where they were, and nothing in them is aligned.
+    table[0] = RegionDescription(
+        1, regions[0].size - 1, regions[0].user_address + 1, FILE_OFFSET + 1
+    )
+    payload = messages.encode_memory_table(tuple(table))
+    descriptors = [machine.memory.descriptor] * len(table)
+    assert not machine.frontend.request(Request.SET_MEM_TABLE, payload, descriptors)
+    assert control.sample(timeout=0)["counters"]["refused_requests"] == 1
+    machine.stop()
+    machine.frontend.choose(machine.frontend.features)
+    machine.start()
+    machine.balloon(Queue.INFLATE, [FIRST_PFN])
 
 
 def test_the_next_front_end_is_served_after_the_first(

@@ -184,13 +184,18 @@ class Link:
     def _set_memory(self, event: events.MemoryTableSet) -> None:
         memory = MappedMemory(event.regions, event.descriptors)
         assert memory.guest is not None
+        problem = ""
         try:
             self._rings.rebind(memory.guest)
-        except PeerError:
+        except PeerError as error:
+            problem = str(error)
+        # The exception is gone here, and with it the views of memory that its traceback held:
+        # memory can only be unmapped when nobody looks at it.
+        if problem:
             # Some rings are in the new memory by now, one is in neither: none can run.
             self._rings.stop_all()
             memory.close()
-            raise
+            raise PeerError(problem)
         self._guest.use_memory(memory)
         self._rings.settle_all()
 
