@@ -4,6 +4,7 @@ Touches the terminal, and the file for a picture.
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import sys
@@ -18,7 +19,7 @@ from aerostat.demo.interrupts import EndedError, Interrupts
 from aerostat.demo.outcome import Outcome
 from aerostat.demo.recorder import Recorder
 from aerostat.demo.scenario import Setting
-from aerostat.demo.trial import Terms, Trial, check_guests
+from aerostat.demo.trial import Terms, Trial, check_machine
 from aerostat.errors import UsageError
 from aerostat.tui.lines import PlainLines
 from aerostat.tui.live import LiveView, can_draw
@@ -69,7 +70,7 @@ def run(settings: Sequence[Setting], terms: Terms, stage: Stage) -> list[Outcome
 
     Raises `MissingError` before anything is started where something is missing.
     """
-    check_guests()
+    check_machine(settings, terms)
     # Into a view nothing may be printed; it shows what is wrong itself.
     level = logging.CRITICAL if stage.draws else logging.WARNING
     logging.basicConfig(level=level, format="%(levelname)s %(message)s")
@@ -125,7 +126,9 @@ class Curtain:
 
     def _give_up(self, error: Exception) -> None:
         self.trouble = error
-        self._loop.call_soon_threadsafe(self._interrupts.ask)
+        # On the narrator's thread, which may outlive the loop when it was kept waiting.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._interrupts.asked.set)
 
 
 def _introduction(setting: Setting, terms: Terms) -> str:

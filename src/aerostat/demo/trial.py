@@ -22,6 +22,8 @@ from aerostat.demo.interrupts import Interrupts
 from aerostat.demo.outcome import GuestOutcome, Outcome, Tally
 from aerostat.demo.scenario import LIBRARY_SIZE, GuestPlan, Setting, varied
 from aerostat.demo.supervisor import Supervisor
+from aerostat.errors import MissingError
+from aerostat.host.meminfo import read_meminfo
 from aerostat.hypervisors.qmp import QmpConnector
 from aerostat.testing.device_process import DeviceProcess
 from aerostat.testing.laboratory import Laboratory
@@ -43,9 +45,17 @@ class Terms(NamedTuple):
     seed: int
 
 
-def check_guests() -> None:
-    """Raise `MissingError` where there is no user-mode Linux."""
+def check_machine(settings: Sequence[Setting], terms: Terms) -> None:
+    """Raise `MissingError` where there is no user-mode Linux, or not enough memory."""
     modules_directory(find_kernel())
+    # Guests that nobody restrains may use all that they have.
+    needed = max(terms.budget if setting.manage else setting.memory for setting in settings)
+    available = read_meminfo().available
+    if available < needed:
+        raise MissingError(
+            f"the guests need {format_size(needed, digits=2)} of memory, and this machine has "
+            f"{format_size(available, digits=2)} left; end something"
+        )
 
 
 class Trial:
