@@ -31,7 +31,7 @@ types: env ## static types (mypy, strict)
 
 .PHONY: test-fast
 test-fast: env ## unit and property tests, under a minute
-	$(BIN)/pytest -m 'not uml and not qemu' $(ARGS)
+	$(BIN)/pytest -n 2 -m 'not uml and not qemu' $(ARGS)
 
 .PHONY: test-real
 test-real: env lab ## tests with real guests: user-mode Linux, and QEMU

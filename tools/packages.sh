@@ -36,17 +36,22 @@ fi
 echo "aerostat: installing ${missing[*]} ($reason)${as_root:+, with sudo}"
 
 apt_get() {
-    ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get --quiet --quiet "$@"
+    # What went well is not worth a screenful; what did not is said on the standard error.
+    ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive \
+        apt-get --quiet --quiet "$@" >/dev/null
 }
 install() {
     apt_get install --yes --no-install-recommends "${missing[@]}"
 }
+known() {
+    for package in "${missing[@]}"; do
+        apt-cache policy "$package" | grep --quiet 'Candidate: [^(]' || return 1
+    done
+}
 
-if ! apt-cache show "${missing[@]}" >/dev/null 2>&1; then
-    apt_get update || give_up "the package lists could not be fetched"
-    install || give_up "the packages could not be installed"
-elif ! install; then
-    echo "aerostat: once more, with new package lists"
-    apt_get update || give_up "the package lists could not be fetched"
-    install || give_up "the packages could not be installed"
+if known && install; then
+    exit 0
 fi
+echo "aerostat: fetching new package lists"
+apt_get update || give_up "the package lists could not be fetched"
+install || give_up "the packages could not be installed"
