@@ -58,12 +58,14 @@ class LabProcess:
         *command: str | os.PathLike[str],
         descriptors: Sequence[int] = (),
         environment: Mapping[str, str] | None = None,
+        output: int | None = None,
     ) -> asyncio.subprocess.Process:
+        """Start it; what it prints goes to `output` instead of the log where that is given."""
         with self.log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *command,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=log if output is None else output,
                 stderr=log,
                 pass_fds=descriptors,
                 start_new_session=True,
