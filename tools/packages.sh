@@ -45,7 +45,7 @@ install() {
 }
 known() {
     for package in "${missing[@]}"; do
-        apt-cache policy "$package" | grep --quiet 'Candidate: [^(]' || return 1
+        [[ $(LC_ALL=C apt-cache policy "$package") == *"Candidate: "[!\(]* ]] || return 1
     done
 }
 

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -80,6 +80,19 @@ async def test_for_want_of_memory_a_worker_dies_and_nobody_else(guest: UmlGuest)
         await guest.command("check", worker="large")
     await guest.command("end_worker", name="large")
     assert (await guest.command("check", worker="large"))["held"] == 0
+
+
+async def test_a_worker_that_is_asked_while_it_dies_takes_nobody_with_it(guest: UmlGuest) -> None:
+    for _ in range(3):
+        dying = asyncio.ensure_future(guest.command("hold", worker="a", size=512 * MIB))
+        asked = [dying]
+        while not dying.done():
+            asked.append(asyncio.ensure_future(guest.command("check", worker="a")))
+            await asyncio.wait([dying], timeout=0.002)
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert {type(answer) for answer in answers} == {PeerError}
+        await guest.command("end_worker", name="a")
+    assert (await guest.command("ping"))["release"] == guest.release
 
 
 async def test_a_busy_worker_keeps_nobody_waiting(guest: UmlGuest) -> None:
@@ -162,17 +175,20 @@ async def test_a_guest_on_a_device_gives_and_takes(laboratory: Laboratory) -> No
     with ControlClient(device.control) as control:
         before = (await guest.counters())["meminfo"]["MemFree"]
         for size in (128 * MIB, 192 * MIB):
-            set_balloon(control, size)
-            free = (await guest.counters())["meminfo"]["MemFree"]
-            assert abs(before - free - (192 * MIB - size)) < 4 * MIB
+            control.run("balloon", value=size)
+            # A guest says that it has taken pages back before the last of them are free.
+            await until(free_is(guest, before - (192 * MIB - size)))
+            assert control.run("query-balloon")["actual"] == size
     await laboratory.close()
     assert await guest.exited() == 0
     assert await device.exited() == 0
 
 
-def set_balloon(control: ControlClient, size: int) -> None:
-    control.run("balloon", value=size)
-    control.wait_until(lambda: control.run("query-balloon")["actual"] == size)
+def free_is(guest: UmlGuest, size: int) -> Callable[[], Awaitable[bool]]:
+    async def is_so() -> bool:
+        return abs((await guest.counters())["meminfo"]["MemFree"] - size) < 4 * MIB
+
+    return is_so
 
 
 _SCRIPT = """
