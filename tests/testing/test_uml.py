@@ -88,7 +88,7 @@ async def test_a_worker_that_is_asked_while_it_dies_takes_nobody_with_it(guest: 
         asked = [dying]
         while not dying.done():
             asked.append(asyncio.ensure_future(guest.command("check", worker="a")))
-            await asyncio.wait([dying], timeout=0.002)
+            await asyncio.wait([dying], timeout=0.02)
         answers = await asyncio.gather(*asked, return_exceptions=True)
         assert {type(answer) for answer in answers} == {PeerError}
         await guest.command("end_worker", name="a")

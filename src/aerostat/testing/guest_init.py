@@ -11,6 +11,7 @@ done it, so that a worker that waits for memory keeps nobody else waiting. When 
 other end closes, the laboratory is gone, and the guest powers off.
 """
 
+import contextlib
 import ctypes
 import errno
 import json
@@ -158,7 +159,10 @@ class _WorkerLink:
 
     def send(self, request: Request) -> None:
         self.waiting.add(request["id"])
-        self.socket.sendall(json.dumps(request).encode() + b"\n")
+        # A worker that the kernel has killed just now does not read this; `Init` will find it dead,
+        # and answer for it.
+        with contextlib.suppress(BrokenPipeError):
+            self.socket.sendall(json.dumps(request).encode() + b"\n")
 
     def close(self) -> str:
         """Reap the process, and say how it ended."""
@@ -211,7 +215,9 @@ class Init:
             for key, _ in self._selector.select():
                 source = key.data
                 if isinstance(source, _WorkerLink):
-                    self._pass_back(source)
+                    # One that was ended by a request of this very round is gone already.
+                    if self._workers.get(source.name) is source:
+                        self._pass_back(source)
                 elif not self._obey():
                     return
 
@@ -245,7 +251,11 @@ class Init:
             return
         link = self._workers.get(name)
         if link is None:
-            link = self._workers[name] = _WorkerLink(name)
+            try:
+                link = self._workers[name] = _WorkerLink(name)
+            except OSError as error:  # there may be no memory for a process
+                self.write({"id": request["id"], "error": f"no worker {name}: {error}"})
+                return
             self._selector.register(link.socket, selectors.EVENT_READ, link)
         link.send(request)
 
