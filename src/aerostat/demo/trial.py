@@ -202,7 +202,7 @@ class Trial:
                 self._deaths[guest.name] = "was ended: its device has died"
                 await guest.kill()
             else:
-                self._deaths[guest.name] = _how(lives.result())
+                self._deaths[guest.name] = _how(guest, lives.result())
                 await device.stop()
         finally:
             await _cancel([lives, serves])
@@ -242,11 +242,21 @@ class Trial:
         )
 
 
-def _how(status: int) -> str:
-    """Say how a guest ended, by the exit status of its process."""
+def _how(guest: UmlGuest, status: int) -> str:
+    """Say how a guest ended, by the exit status of its process and what its kernel said."""
+    panics = [line for line in _lines(guest.log) if line.startswith("Kernel panic")]
+    if panics:
+        return f"died: {panics[0]}"
     if status < 0:
         return f"was killed by {signal.Signals(-status).name}"
     return "has powered itself off" if status == 0 else f"has ended with status {status}"
+
+
+def _lines(log: Path) -> list[str]:
+    try:
+        return log.read_text(errors="replace").splitlines()
+    except OSError:
+        return []
 
 
 async def _kill_when(urged: asyncio.Event, laboratory: Laboratory) -> None:
