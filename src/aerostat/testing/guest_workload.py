@@ -16,6 +16,7 @@ import time
 import zlib
 from collections.abc import Callable, Mapping
 from json import dumps, loads
+from pathlib import Path
 from typing import Any
 
 from aerostat.testing.workload import Step, Workload
@@ -37,7 +38,7 @@ class Pattern:
     """Pseudo-random bytes that fill chunks, and by which they are known again."""
 
     def __init__(self, store: str, seed: int) -> None:
-        self._bytes = random.Random(seed).randbytes(CHUNK + _SHIFTS * _PAGE)  # noqa: S311
+        self._bytes = random.Random(seed).randbytes(CHUNK + _SHIFTS * _PAGE)  # noqa: S311 - no secret
         self._file = _memory_file(store, f"pattern-{os.getpid()}")
         os.pwrite(self._file, self._bytes, 0)
         self._copy_file = _memory_file(store, f"copy-{os.getpid()}")
@@ -59,7 +60,7 @@ class Pattern:
 def _memory_file(store: str, name: str) -> int:
     path = f"{store}/{name}"
     file = os.open(path, os.O_RDWR | os.O_CREAT)
-    os.unlink(path)  # noqa: PTH108 (light)
+    Path(path).unlink()
     return file
 
 
@@ -207,7 +208,7 @@ class Worker:
             command: Callable[..., Mapping[str, object]] = getattr(self, f"do_{name}")
             result = command(**request)
             answer["result"] = {**result, "seconds": time.monotonic() - began}
-        except Exception as error:  # noqa: BLE001 (whatever it is, the laboratory is told)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the laboratory is told
             answer["error"] = f"{name}: {error!r}"
         self._link.sendall(dumps(answer).encode() + b"\n")
 
@@ -235,9 +236,9 @@ class Worker:
 
     def do_write_file(self, name: str, size: int, seed: int) -> Mapping[str, object]:
         """Write `size` pseudo-random bytes to the file `name` of the guest's memory file system."""
-        block = random.Random(seed).randbytes(1 << 20)  # noqa: S311 (data, not secrets)
+        block = random.Random(seed).randbytes(1 << 20)  # noqa: S311 - no secret
         checksum = 0
-        with open(f"{self._store}/{name}", "wb", buffering=0) as file:  # noqa: PTH123 (light)
+        with Path(self._store, name).open("wb", buffering=0) as file:
             for number in range(0, size, len(block)):
                 # Each block begins with its own number, so that no two are alike.
                 piece = (number.to_bytes(8, "little") + block[8:])[: size - number]
@@ -248,14 +249,14 @@ class Worker:
     def do_checksum(self, name: str) -> Mapping[str, object]:
         """Return the CRC-32 of the file `name` as it is now."""
         checksum = 0
-        with open(f"{self._store}/{name}", "rb", buffering=0) as file:  # noqa: PTH123 (light)
+        with Path(self._store, name).open("rb", buffering=0) as file:
             while block := file.read(1 << 16):
                 checksum = zlib.crc32(block, checksum)
         return {"checksum": checksum}
 
     def do_remove_file(self, name: str) -> Mapping[str, object]:
         """Remove the file `name`, freeing its memory."""
-        os.unlink(f"{self._store}/{name}")  # noqa: PTH108 (light)
+        Path(self._store, name).unlink()
         return {}
 
     def do_read_host_file(self, path: str, size: int, offset: int = 0) -> Mapping[str, object]:

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -55,10 +56,13 @@ class Laboratory:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await asyncio.shield(self.close())
+        await self.close()
 
-    async def start_guest(self, name: str, size: int) -> UmlGuest:
-        """Boot guest `name` of `size` bytes on a balloon device of its own."""
+    async def start_guest(self, name: str, size: int, *, arguments: Sequence[str] = ()) -> UmlGuest:
+        """Boot guest `name` of `size` bytes on a balloon device of its own.
+
+        `arguments` are further ones for its kernel.
+        """
         device = DeviceProcess(name, size=size, directory=self.directory)
         self.devices.append(device)
         await device.start()
@@ -68,6 +72,7 @@ class Laboratory:
             directory=self.directory,
             device_socket=device.socket,
             memory_directory=self._memory_directory,
+            arguments=arguments,
         )
         self.guests.append(guest)
         await guest.start()
@@ -75,8 +80,16 @@ class Laboratory:
 
     async def close(self) -> None:
         """End everything, guests first, and remove the run directory."""
-        await asyncio.gather(*(guest.stop() for guest in self.guests))
-        await asyncio.gather(*(device.stop() for device in self.devices))
+        ended = await asyncio.gather(
+            *(guest.stop() for guest in self.guests), return_exceptions=True
+        )
+        # Whatever became of the guests, no device is left.
+        ended += await asyncio.gather(
+            *(device.stop() for device in self.devices), return_exceptions=True
+        )
+        for error in ended:
+            if error is not None:
+                raise error
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
             self._directory = None

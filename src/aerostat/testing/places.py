@@ -24,7 +24,7 @@ def memory_directory(size: int, candidates: Iterable[str | Path] | None = None) 
     Raises `MissingError`.
     """
     if candidates is None:
-        candidates = ("/dev/shm", tempfile.gettempdir(), "/tmp", "/var/tmp")  # noqa: S108
+        candidates = ("/dev/shm", tempfile.gettempdir(), "/tmp", "/var/tmp")  # noqa: S108 - names are random
     looked: dict[str, str] = {}
     for candidate in candidates:
         directory = Path(candidate)

@@ -4,6 +4,7 @@ Touches processes and the run directory.
 """
 
 import asyncio
+import contextlib
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -44,8 +45,9 @@ class LabProcess:
 
     async def kill(self) -> None:
         """End the process at once, and all that it forked."""
-        if self._process is not None and self._session is not None:
+        if self._session is not None:
             await self._session.end()
+        if self._process is not None:
             await self._process.wait()
             Session.forget(self.directory, self.name)
 
@@ -71,6 +73,7 @@ class LabProcess:
                 start_new_session=True,
                 env=environment,
             )
-        self._session = Session.of(self._process.pid)
-        self._session.record(self.directory, self.name)
+        with contextlib.suppress(ProcessLookupError):  # it has ended already
+            self._session = Session.of(self._process.pid)
+            self._session.record(self.directory, self.name)
         return self._process
