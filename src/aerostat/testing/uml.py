@@ -74,7 +74,7 @@ class UmlGuest(LabProcess):
     `size` is the guest's memory in bytes; `device_socket` the vhost-user socket of its balloon
     device (none: a guest without a balloon); `directory` is where its log and its management
     console go, and must have a short path; `memory_directory` is where its memory file goes
-    (by default, where there is room).
+    (by default, where there is room). `arguments` are further ones for its kernel.
     """
 
     def __init__(
@@ -85,11 +85,13 @@ class UmlGuest(LabProcess):
         directory: Path,
         device_socket: Path | None = None,
         memory_directory: Path | None = None,
+        arguments: Sequence[str] = (),
     ) -> None:
         super().__init__(name, directory=directory)
         self.size = size
         self.device_socket = device_socket
         self.memory_directory = memory_directory
+        self.arguments = arguments
         self.release = ""
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
@@ -154,6 +156,7 @@ class UmlGuest(LabProcess):
             *("con0=null,fd:1", f"con1=fd:{console}", "con=null", "quiet"),
             *(f"uml_dir={self.directory}", f"umid={self.name}"),
             *balloon,
+            *self.arguments,
         ]
 
     async def _hello(self) -> dict[str, Any]:
