@@ -19,12 +19,21 @@ fill() { # MIB: hold this much memory, as one more file in memory
     dd if=/dev/zero of="/store/$number" bs=1M count="$1" 2>/dev/null
 }
 
+churn() { # MIB: take and free this much memory, over and over
+    while dd if=/dev/zero of=/store/churn bs=1M count="$1" 2>/dev/null; do rm -f /store/churn; done
+}
+
 while read -r number command argument; do
     case $command in
     ping) true ;;
     counters) cat /proc/vmstat /proc/meminfo ;;
     fill) fill "$argument" ;;
     free) rm -f /store/* ;;
+    insmod) insmod "/modules/$argument.ko" ;;
+    rmmod) rmmod "$argument" ;;
+    churn) churn "$argument" & ;;
+    rest) kill $! && wait ; rm -f /store/churn ;;
+    huge) echo "$argument" >/proc/sys/vm/nr_hugepages ;;
     poweroff) echo "=$number 0" && sleep 0.1 && poweroff -f ;;
     *) false ;;
     esac
