@@ -420,7 +420,7 @@ def test_the_control_socket_answers_while_the_balloon_works(
 ) -> None:
     # Many requests at once, each in as many pieces as can be. This process may be held up until
     # all of them are done, so that it takes several tries to see an answer in between.
-    requests, in_between = 16, 0
+    requests, in_between = 8, 0
     for _ in range(20):
         machine.fill()
         for _ in range(requests):
