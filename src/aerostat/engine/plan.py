@@ -158,11 +158,8 @@ class Plan:
 
     def sentence(self, row: int) -> str:
         """Return the sentence on the guest in `row`."""
-        words = self._words(row)
-        cause = _CAUSES[Cause(int(self.cause[row]))].format(**words)
-        condition = _CONDITIONS[Condition(int(self.condition[row]))].format(age=self.age[row])
         template = _SENTENCES[Reason(int(self.reason[row]))]
-        return template.format(cause=cause, condition=condition, blindness=condition, **words)
+        return template.format_map(_Words(self, row))
 
     def _move(self, row: int) -> Move:
         return Move(
@@ -173,14 +170,31 @@ class Plan:
             sentence=self.sentence(row),
         )
 
-    def _words(self, row: int) -> dict[str, str]:
-        size, target = self.guest_size[row], self.target_size[row]
-        figures = {
-            "size": size,
-            "change": abs(target - size),
-            "surplus": size - self.want[row],
-            "need": self.need[self.host[row]],
-        }
-        for name in ("demand", "reserve", "idle", "want", "entitlement", "pinned", "asked"):
-            figures[name] = getattr(self, name)[row]
-        return {name: format_size(float(value)) for name, value in figures.items()}
+
+class _Words(dict[str, str]):
+    """The words of one guest's sentence, each made only when the sentence has a place for it."""
+
+    def __init__(self, plan: Plan, row: int) -> None:
+        super().__init__()
+        self._plan = plan
+        self._row = row
+
+    def __missing__(self, name: str) -> str:
+        plan, row = self._plan, self._row
+        if name == "cause":
+            return _CAUSES[Cause(int(plan.cause[row]))].format_map(self)
+        if name in {"condition", "blindness"}:
+            condition = Condition(int(plan.condition[row]))
+            return _CONDITIONS[condition].format(age=plan.age[row])
+        return format_size(float(self._figure(name)))
+
+    def _figure(self, name: str) -> float:
+        plan, row = self._plan, self._row
+        if name == "change":
+            return float(abs(plan.target_size[row] - plan.guest_size[row]))
+        if name == "surplus":
+            return float(plan.guest_size[row] - plan.want[row])
+        if name == "need":
+            return float(plan.need[plan.host[row]])
+        column = plan.guest_size if name == "size" else getattr(plan, name)
+        return float(column[row])
