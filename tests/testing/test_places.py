@@ -45,6 +45,15 @@ def test_a_parent_too_long_for_sockets_is_refused(tmp_path: Path) -> None:
         places.run_directory(deep)
 
 
+@pytest.mark.parametrize("name", ["a space", "a:colon", 'a"mark'])
+def test_a_parent_that_guests_cannot_be_told_of_is_refused(name: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="t-") as parent:
+        directory = Path(parent) / name
+        directory.mkdir()
+        with pytest.raises(UsageError, match="cannot be told"):
+            places.run_directory(directory)
+
+
 @pytest.mark.parametrize("hidden", ["/dev/shm", "/proc", "/sys/kernel"])
 def test_a_parent_that_guests_cannot_see_is_refused(hidden: str) -> None:
     with pytest.raises(UsageError, match="cannot see"):

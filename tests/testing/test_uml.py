@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+import aerostat
 from aerostat.errors import LinkError, PeerError
-from aerostat.testing import places, sessions, workload
+from aerostat.testing import guest_init, places, sessions, workload
 from aerostat.testing.control_client import ControlClient
 from aerostat.testing.laboratory import Laboratory
 from aerostat.testing.polling import until
@@ -47,6 +49,20 @@ async def test_a_guest_boots_obeys_and_leaves_nothing(run_directory: Path) -> No
     assert listing(run_directory) == ["guest.log", "owner"]
     with pytest.raises(LinkError):
         await guest.command("ping")
+
+
+async def test_a_clone_may_be_below_a_path_with_spaces(
+    run_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = Path(aerostat.__file__).parent
+    clone = tmp_path / "a clone" / "with spaces"
+    shutil.copytree(package, clone / "aerostat", ignore=shutil.ignore_patterns("__pycache__"))
+    init = clone / Path(guest_init.__file__).relative_to(package.parent)
+    monkeypatch.setattr(guest_init, "__file__", str(init))
+    guest = UmlGuest("guest", size=192 * MIB, directory=run_directory)
+    await guest.start()
+    assert await guest.command("hold", worker="a", size=MIB)
+    await guest.stop()
 
 
 def listing(directory: Path) -> list[str]:

@@ -5,6 +5,7 @@ error in the middle of its work. Touches only directories.
 """
 
 import os
+import string
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,8 @@ from aerostat.units import format_size
 # `sun_path` holds 108 bytes with its final zero; names in a run directory need some of them.
 _LONGEST_DIRECTORY = 64
 _PREFIX = "aerostat-"
+# A path ends at these on a kernel's command line, and in its name of a vhost-user socket.
+_DIVIDERS = string.whitespace + '":'
 
 
 def memory_directory(size: int, candidates: Iterable[str | Path] | None = None) -> Path:
@@ -54,12 +57,14 @@ def _unfit(directory: Path, size: int) -> str:
 def run_directory(parent: str | Path | None = None) -> Path:
     """Return a new private directory whose path is short enough for unix sockets.
 
-    Raises `UsageError` where `parent` is too long, or hidden from a guest: /dev, /proc and /sys
-    of a user-mode Linux are its own.
+    Raises `UsageError` where `parent` is too long, cannot stand on a guest's command line, or is
+    hidden from a guest: /dev, /proc and /sys of a user-mode Linux are its own.
     """
     parent = Path(parent or tempfile.gettempdir()).resolve()
     if len(os.fsencode(parent)) > _LONGEST_DIRECTORY - 16:
         raise UsageError(f"{parent} is too long a path for unix sockets; choose a shorter one")
+    if any(character in _DIVIDERS for character in str(parent)):
+        raise UsageError(f"a guest cannot be told of {parent}; choose another directory")
     if parent.parts[1:2] in (("dev",), ("proc",), ("sys",)):
         raise UsageError(f"a guest cannot see the host's {parent}; choose another directory")
     return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))

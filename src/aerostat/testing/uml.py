@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from aerostat.errors import LinkError, MissingError, PeerError
+from aerostat.errors import LinkError, MissingError, PeerError, UsageError
 from aerostat.testing import guest_init, places
 from aerostat.testing.modules import find_modules
 from aerostat.testing.process import LabProcess
@@ -66,6 +66,13 @@ def base_interpreter() -> Path:
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     inside = Path(sys.base_prefix, "bin", version)
     return inside if inside.exists() else Path(sys.executable).resolve()
+
+
+def _quoted(path: str | Path) -> str:
+    """Return `path` as a kernel's command line takes it: a space in it ends no argument."""
+    if '"' in str(path):
+        raise UsageError(f"a kernel's command line cannot hold the quotation mark of {path}")
+    return f'"{path}"' if " " in str(path) else str(path)
 
 
 class UmlGuest(LabProcess):
@@ -136,7 +143,7 @@ class UmlGuest(LabProcess):
         await self._spawn(
             kernel,
             *self._kernel_arguments(console),
-            *("--", "-I", "-S", guest_init.__file__),
+            *("--", "-I", "-S", _quoted(guest_init.__file__)),
             descriptors=[console],
             environment={
                 "PATH": os.environ.get("PATH", os.defpath),
@@ -152,7 +159,7 @@ class UmlGuest(LabProcess):
         return [
             f"mem={self.size // MIB}M",
             *("root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro"),
-            f"init={base_interpreter()}",
+            f"init={_quoted(base_interpreter())}",
             *("con0=null,fd:1", f"con1=fd:{console}", "con=null", "quiet"),
             *(f"uml_dir={self.directory}", f"umid={self.name}"),
             *balloon,
