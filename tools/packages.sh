@@ -7,6 +7,7 @@
 # install by hand. Fetches package lists only when there are none or they are out of date.
 set -euo pipefail
 
+everything="git make python3-venv user-mode-linux qemu-system-x86"
 reason=$1
 shift
 
@@ -21,6 +22,8 @@ give_up() {
     echo "aerostat: $1" >&2
     echo "aerostat: install these, $reason: ${missing[*]}" >&2
     echo "aerostat:   on Debian and Ubuntu: sudo apt-get install ${missing[*]}" >&2
+    echo "aerostat: or everything at once, for the demo and all tests: sudo apt-get install" \
+        "$everything" >&2
     exit 1
 }
 
@@ -34,11 +37,13 @@ if [ "$(id -u)" -ne 0 ]; then
     [ -t 0 ] || as_root+=(--non-interactive)
 fi
 echo "aerostat: installing ${missing[*]} ($reason)${as_root:+, with sudo}"
+[ ${#as_root[@]} -eq 0 ] || "${as_root[@]}" true || give_up "not root, and sudo was refused"
 
 apt_get() {
-    # What went well is not worth a screenful; what did not is said on the standard error.
-    ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive \
-        apt-get --quiet --quiet "$@" >/dev/null
+    # What went well is not worth a screenful; what did not is said on the standard error. A new
+    # machine may be installing its first updates: wait for that to end.
+    ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes \
+        apt-get --quiet --quiet --option DPkg::Lock::Timeout=300 "$@" >/dev/null
 }
 install() {
     apt_get install --yes --no-install-recommends "${missing[@]}"
@@ -53,5 +58,6 @@ if known && install; then
     exit 0
 fi
 echo "aerostat: fetching new package lists"
-apt_get update || give_up "the package lists could not be fetched"
+# One repository that does not answer need not be the one that has them.
+apt_get update || echo "aerostat: not all package lists could be fetched" >&2
 install || give_up "the packages could not be installed"
