@@ -41,6 +41,10 @@ test-real: env lab ## tests with real guests: user-mode Linux, and QEMU
 bench: env lab-uml ## measure; results in build/bench.json and a table beside it
 	$(BIN)/python -m bench $(ARGS)
 
+.PHONY: pictures
+pictures: env ## draw the pictures of the documents anew: ARGS=rooms, or ARGS=demo
+	$(BIN)/python tools/pictures.py $(ARGS)
+
 .PHONY: env
 env: ## the development environment, .venv
 	@tools/setup.sh
