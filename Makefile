@@ -11,7 +11,7 @@ ARGS :=
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: env lab-uml ## six real Linux guests and their memory, in the terminal
@@ -52,8 +52,11 @@ env: ## the development environment, .venv
 .PHONY: lab
 lab: lab-uml lab-qemu ## what laboratory guests need, from the distribution
 
+.PHONY: lab-qemu11
+lab-qemu11: ## for guests on QEMU 11, with a newer kernel, where the distribution is older
+
 .PHONY: lab-uml lab-qemu
-lab-uml lab-qemu: lab-%: env
+lab-uml lab-qemu lab-qemu11: lab-%: env
 	@$(BIN)/python tools/lab.py $*
 
 .PHONY: clean

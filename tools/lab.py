@@ -1,8 +1,11 @@
-"""Get what laboratory guests need from the distribution: ``tools/lab.py [uml] [qemu]``.
+"""Get what laboratory guests need from the distribution: ``tools/lab.py [uml] [qemu] [qemu11]``.
 
 The programs are installed as packages (root, or sudo). The kernel and the busybox of the QEMU
 guest are only downloaded and unpacked into build/lab, since a machine that runs tests has no use
 for another kernel in /boot.
+
+`qemu11`, got only when it is asked for, is a newer QEMU and a newer guest kernel than those of the
+distribution: from a newer Debian's backports, unpacked into build/lab and never installed.
 """
 
 import os
@@ -19,6 +22,23 @@ PARTS = ROOT / "build" / "lab"
 KERNELS = {"debian": "linux-image-cloud-amd64", "ubuntu": "linux-image-virtual"}
 KERNEL_FILES = ("linux-image-", "linux-modules-")
 
+# The first Debian that has a QEMU with a generic vhost-user device, which came with QEMU 10.2.
+NEWER = "trixie"
+NEWER_TREE = PARTS / "trixie"
+NEWER_PACKAGES = ("qemu-system-x86", "linux-image-cloud-amd64", "busybox-static")
+QEMU11 = PARTS / "qemu11"
+# Run by the loader and the libraries of its own system, with that system's firmware. A module that
+# is missing there is looked for in the machine's own QEMU; ``-device help``, which loads all there
+# are, then fails. Asking for one device (``-device NAME,help``) works.
+QEMU11_SCRIPT = """\
+#!/bin/sh
+tree=$(dirname "$(realpath "$0")")/trixie
+libraries=$tree/usr/lib/x86_64-linux-gnu
+export QEMU_MODULE_DIR="$libraries/qemu"
+exec "$tree/usr/lib64/ld-linux-x86-64.so.2" --library-path "$libraries" \\
+    "$tree/usr/bin/qemu-system-x86_64" -L "$tree/usr/share/qemu" -L "$tree/usr/share/seabios" "$@"
+"""
+
 
 class MissingPartError(Exception):
     """Something cannot be had here; the message says what to do."""
@@ -29,7 +49,7 @@ def main(wanted: list[str]) -> int:
     missing = []
     for part in wanted:
         try:
-            {"uml": get_uml, "qemu": get_qemu}[part]()
+            {"uml": get_uml, "qemu": get_qemu, "qemu11": get_qemu11}[part]()
         except (MissingPartError, subprocess.CalledProcessError, OSError) as error:
             print(f"aerostat: no {part} guests here: {error}", file=sys.stderr)
             missing.append(part)
@@ -50,11 +70,61 @@ def get_qemu() -> None:
     if (PARTS / "complete").exists():
         return
     print("aerostat: downloading a guest kernel and busybox to build/lab (not installing them)")
-    shutil.rmtree(PARTS, ignore_errors=True)
-    PARTS.mkdir(parents=True)
+    # The kernel is looked for in boot: there must be one. What else is there is another part's.
+    shutil.rmtree(PARTS / "boot", ignore_errors=True)
+    PARTS.mkdir(parents=True, exist_ok=True)
     for package in [*kernel_packages(), "busybox-static"]:
         unpack(package, PARTS)
     (PARTS / "complete").touch()
+
+
+def get_qemu11() -> None:
+    """Unpack QEMU 11, a new guest kernel and a busybox; leave a script that runs this QEMU."""
+    if QEMU11.exists():
+        return
+    check_machine()
+    mirrors = debian_mirrors()
+    install("to unpack a newer Debian", "mmdebstrap")
+    print(f"aerostat: unpacking QEMU and a kernel of Debian {NEWER} to build/lab (250 MB)")
+    shutil.rmtree(NEWER_TREE, ignore_errors=True)
+    PARTS.mkdir(parents=True, exist_ok=True)
+    suites = (NEWER, f"{NEWER}-backports")
+    subprocess.run(
+        [
+            *("mmdebstrap", "--quiet", "--mode=chrootless", "--variant=extract"),
+            "--architectures=amd64",
+            f'--aptopt=APT::Default-Release "{suites[-1]}"',
+            f"--include={','.join(NEWER_PACKAGES)}",
+            *(NEWER, NEWER_TREE),
+            *(f"deb {mirror} {suite} main" for suite in suites for mirror in mirrors),
+        ],
+        check=True,
+    )
+    # Where a kernel goes that is installed.
+    (NEWER_TREE / "boot").mkdir()
+    for kernel in NEWER_TREE.glob("usr/lib/modules/*/vmlinuz"):
+        (NEWER_TREE / "boot" / f"vmlinuz-{kernel.parent.name}").hardlink_to(kernel)
+    script = PARTS / "qemu11.part"
+    script.write_text(QEMU11_SCRIPT)
+    script.chmod(0o755)
+    subprocess.run([script, "--version"], check=True)
+    script.rename(QEMU11)
+    here = PARTS.relative_to(ROOT)
+    print(f"aerostat: run the tests on it with AEROSTAT_QEMU={here}/qemu11, and with its kernel,")
+    print(f"aerostat: too, with AEROSTAT_LAB={here}/{NEWER_TREE.name} as well")
+
+
+def debian_mirrors() -> list[str]:
+    """Return where this machine gets Debian's packages from."""
+    command = ["apt-get", "indextargets", "--format", "$(REPO_URI)"]
+    command += ["Created-By: Packages", "Origin: Debian", "Label: Debian", "Component: main"]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    if not found:  # the origin is in the lists
+        update_lists()
+        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    if not found:
+        raise MissingPartError("this machine's apt has no mirror of Debian")
+    return sorted(set(found))
 
 
 def install(reason: str, *packages: str) -> None:
@@ -65,13 +135,18 @@ def install(reason: str, *packages: str) -> None:
 
 def kernel_packages() -> list[str]:
     """Return the packages that hold a small guest kernel and its modules."""
-    if platform.machine() != "x86_64":
-        raise MissingPartError(f"they are made for x86-64 only, this is {platform.machine()}")
+    check_machine()
     system = platform.freedesktop_os_release()
     for distribution in (system["ID"], *system.get("ID_LIKE", "").split()):
         if distribution in KERNELS:
             return dependencies(KERNELS[distribution])
     raise MissingPartError(f"{system['ID']} is neither Debian nor Ubuntu")
+
+
+def check_machine() -> None:
+    """Raise `MissingPartError` where QEMU guests are not made for this machine."""
+    if platform.machine() != "x86_64":
+        raise MissingPartError(f"they are made for x86-64 only, this is {platform.machine()}")
 
 
 def dependencies(package: str) -> list[str]:
