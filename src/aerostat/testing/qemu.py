@@ -1,14 +1,17 @@
-"""QEMU guests with QEMU's own balloon: Debian's cloud kernel and busybox, in about five seconds.
+"""QEMU guests: Debian's cloud kernel and busybox, with QEMU's own balloon or a device process.
 
 Needs QEMU (any from 7.2 on; emulation is enough, KVM is never used) and what ``make lab`` puts
-into build/lab. Touches processes, the run directory, and the parts in build/lab.
+into build/lab; a guest is up in about five seconds. Touches processes, the run directory, and the
+parts in build/lab.
 """
 
 import asyncio
 import contextlib
+import functools
 import os
 import shutil
 import socket
+import subprocess
 from importlib import resources
 from pathlib import Path
 
@@ -22,6 +25,29 @@ PROGRAM = "qemu-system-x86_64"
 GET_IT = "get it with: make lab"
 _MODULES = ("virtio_pci", "virtio_balloon")
 
+# QEMU's device for any vhost-user back-end, which users can create since QEMU 10.2.
+GENERIC_DEVICE = "vhost-user-test-device-pci"
+# Its own parameters for a balloon: virtio 1.2, 5.5.1 (device id), 5.5.2 (queues), 5.5.4.
+_BALLOON = "virtio-id=5,num_vqs=5,vq_size=128,config_size=16"
+
+
+def find_program() -> str:
+    """Return the QEMU program: $AEROSTAT_QEMU, or what the distribution installed."""
+    wanted = os.environ.get("AEROSTAT_QEMU", PROGRAM)
+    found = shutil.which(wanted)
+    if found is None:
+        raise MissingError(f"no QEMU here ({wanted}); {GET_IT}")
+    return found
+
+
+@functools.cache
+def has_device(program: str, device: str) -> bool:
+    """Whether a QEMU program knows `device`, and users can create it."""
+    command = [program, "-device", f"{device},help"]
+    answer = subprocess.run(command, capture_output=True, check=False, timeout=20)
+    # The exit status is 0 in any case.
+    return answer.stdout.startswith(f"{device} options".encode())
+
 
 class Parts:
     """The kernel, its modules and a busybox, in $AEROSTAT_LAB or build/lab.
@@ -31,9 +57,7 @@ class Parts:
 
     def __init__(self, directory: Path | None = None) -> None:
         directory = directory or Path(os.environ.get("AEROSTAT_LAB", "build/lab"))
-        self.program = shutil.which(PROGRAM) or ""
-        if not self.program:
-            raise MissingError(f"no {PROGRAM} here; {GET_IT}")
+        self.program = find_program()
         try:
             self.kernel = next(directory.glob("boot/vmlinuz-*"))
             release = self.kernel.name.removeprefix("vmlinuz-")
@@ -60,13 +84,19 @@ class QemuGuest(LabProcess):
     """One QEMU guest, from `start` to `stop`.
 
     `size` is the guest's memory in bytes; `directory` is where its log and its QMP socket
-    `control`, ``NAME.sock``, go, and must have a short path.
+    `control`, ``NAME.sock`` or ``NAME.qemu.sock``, go, and must have a short path.
+    `device_socket` is the vhost-user socket of its balloon device, which takes a QEMU that has
+    `GENERIC_DEVICE`; without one the balloon is QEMU's own.
     """
 
-    def __init__(self, name: str, *, size: int, directory: Path) -> None:
+    def __init__(
+        self, name: str, *, size: int, directory: Path, device_socket: Path | None = None
+    ) -> None:
         super().__init__(name, directory=directory)
         self.size = size
-        self.control = directory / f"{name}.sock"
+        self.device_socket = device_socket
+        # NAME.sock is where managers look for a balloon: with a device process, that is its own.
+        self.control = directory / (f"{name}.qemu.sock" if device_socket else f"{name}.sock")
         self.kernel_log = directory / f"{name}.kernel.log"
         self.release = ""
         self._reader: asyncio.StreamReader | None = None
@@ -80,6 +110,8 @@ class QemuGuest(LabProcess):
         Raises `MissingError`, or `LinkError` when it does not come up within `within` seconds.
         """
         parts = Parts()
+        if self.device_socket is not None and not has_device(parts.program, GENERIC_DEVICE):
+            raise MissingError(f"{parts.program} has no {GENERIC_DEVICE}: it is older than 10.2")
         initrd = self.directory / f"{self.name}.initramfs"
         initrd.write_bytes(parts.initramfs())
         ours, theirs = socket.socketpair()
@@ -96,6 +128,10 @@ class QemuGuest(LabProcess):
                 descriptors=[theirs.fileno()],
             )
         self._reader, self._writer = await asyncio.open_connection(sock=ours)
+        await self.booted(within)
+
+    async def booted(self, within: float = 60.0) -> None:
+        """Return when the guest obeys, for one that was reset. Raises as `start` does."""
         try:
             async with asyncio.timeout(within):
                 self.release = (await self._line()).removeprefix("ready ")
@@ -111,8 +147,16 @@ class QemuGuest(LabProcess):
             *("-machine", "q35,memory-backend=memory", "-accel", "tcg,tb-size=16"),
             *("-cpu", "qemu64", "-m", f"{self.size // MIB}M"),
             *("-object", f"memory-backend-memfd,id=memory,size={self.size // MIB}M"),
-            *("-device", "virtio-balloon-pci,id=balloon0,deflate-on-oom=on"),
+            *self._balloon(),
             *("-qmp", f"unix:{self.control},server=on,wait=off"),
+        ]
+
+    def _balloon(self) -> list[str]:
+        if self.device_socket is None:
+            return ["-device", "virtio-balloon-pci,id=balloon0,deflate-on-oom=on"]
+        return [
+            *("-chardev", f"socket,id=balloon,path={self.device_socket}"),
+            *("-device", f"{GENERIC_DEVICE},chardev=balloon,{_BALLOON}"),
         ]
 
     async def _line(self) -> str:
