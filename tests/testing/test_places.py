@@ -13,6 +13,14 @@ def test_a_place_with_room_is_found(tmp_path: Path) -> None:
     assert places.memory_directory(MIB, ["/nonexistent", tmp_path]) == tmp_path
 
 
+def test_where_shared_memory_has_no_room_the_temporary_directory_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "SHARED_MEMORY", Path("/nonexistent"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert places.memory_directory(MIB) == tmp_path
+
+
 def test_where_there_is_no_room_it_says_how_much_is_needed_where(tmp_path: Path) -> None:
     with pytest.raises(MissingError) as caught:
         places.memory_directory(2**60, [tmp_path, "/nonexistent"])

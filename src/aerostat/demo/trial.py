@@ -27,6 +27,7 @@ from aerostat.host.meminfo import read_meminfo
 from aerostat.hypervisors.qmp import QmpConnector
 from aerostat.testing.device_process import DeviceProcess
 from aerostat.testing.laboratory import Laboratory
+from aerostat.testing.places import SHARED_MEMORY
 from aerostat.testing.uml import UmlGuest, find_kernel, modules_directory
 from aerostat.units import format_size
 
@@ -93,6 +94,7 @@ class Trial:
         urged = asyncio.create_task(_kill_when(interrupts.urged, laboratory))
         try:
             async with laboratory:
+                self._say_where(laboratory.memory_directory)
                 try:
                     await interrupts.unless_asked(self._boot(laboratory))
                     return await self._work(laboratory, interrupts)
@@ -100,6 +102,10 @@ class Trial:
                     self._say("ending the guests")
         finally:
             await _cancel([urged])
+
+    def _say_where(self, memory: Path) -> None:
+        if memory != SHARED_MEMORY:
+            self._say(f"{SHARED_MEMORY} cannot hold the guests' memory; it goes to {memory}")
 
     # Booting.
 

@@ -41,6 +41,12 @@ class Laboratory:
         assert self._directory is not None, "enter the laboratory first"
         return self._directory
 
+    @property
+    def memory_directory(self) -> Path:
+        """Where the guests' memory files are."""
+        assert self._memory_directory is not None, "enter the laboratory first"
+        return self._memory_directory
+
     async def __aenter__(self) -> Self:
         for left in places.run_directories(self._parent):
             if found := await asyncio.to_thread(sessions.sweep, left):

@@ -13,9 +13,13 @@ from pathlib import Path
 from aerostat.errors import MissingError, UsageError
 from aerostat.units import format_size
 
+# The best place for memory files: not on any disk.
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - names are random
+
 # `sun_path` holds 108 bytes with its final zero; names in a run directory need some of them.
 _LONGEST_DIRECTORY = 64
 _PREFIX = "aerostat-"
+_CHOOSE = "choose another directory, for instance with TMPDIR=/tmp"
 # A path ends at these on a kernel's command line, and in its name of a vhost-user socket.
 _DIVIDERS = string.whitespace + '":'
 
@@ -27,7 +31,7 @@ def memory_directory(size: int, candidates: Iterable[str | Path] | None = None) 
     Raises `MissingError`.
     """
     if candidates is None:
-        candidates = ("/dev/shm", tempfile.gettempdir(), "/tmp", "/var/tmp")  # noqa: S108 - names are random
+        candidates = (SHARED_MEMORY, tempfile.gettempdir(), "/tmp", "/var/tmp")  # noqa: S108 - names are random
     looked: dict[str, str] = {}
     for candidate in candidates:
         directory = Path(candidate)
@@ -62,11 +66,11 @@ def run_directory(parent: str | Path | None = None) -> Path:
     """
     parent = Path(parent or tempfile.gettempdir()).resolve()
     if len(os.fsencode(parent)) > _LONGEST_DIRECTORY - 16:
-        raise UsageError(f"{parent} is too long a path for unix sockets; choose a shorter one")
+        raise UsageError(f"{parent} is too long a path for unix sockets; {_CHOOSE}")
     if any(character in _DIVIDERS for character in str(parent)):
-        raise UsageError(f"a guest cannot be told of {parent}; choose another directory")
+        raise UsageError(f"a guest cannot be told of {parent}; {_CHOOSE}")
     if parent.parts[1:2] in (("dev",), ("proc",), ("sys",)):
-        raise UsageError(f"a guest cannot see the host's {parent}; choose another directory")
+        raise UsageError(f"a guest cannot see the host's {parent}; {_CHOOSE}")
     return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
 
 
