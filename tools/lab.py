@@ -27,15 +27,16 @@ NEWER = "trixie"
 NEWER_TREE = PARTS / "trixie"
 NEWER_PACKAGES = ("qemu-system-x86", "linux-image-cloud-amd64", "busybox-static")
 QEMU11 = PARTS / "qemu11"
-# Run by the loader and the libraries of its own system, with that system's firmware. A module that
-# is missing there is looked for in the machine's own QEMU; ``-device help``, which loads all there
-# are, then fails. Asking for one device (``-device NAME,help``) works.
+# Run by the loader and the libraries of its own system, with its firmware, and under its own name.
+# A module that is missing there is looked for in the machine's own QEMU; ``-device help``, which
+# loads all there are, then fails. Asking for one device (``-device NAME,help``) works.
 QEMU11_SCRIPT = """\
-#!/bin/sh
+#!/bin/bash
 tree=$(dirname "$(realpath "$0")")/trixie
 libraries=$tree/usr/lib/x86_64-linux-gnu
 export QEMU_MODULE_DIR="$libraries/qemu"
-exec "$tree/usr/lib64/ld-linux-x86-64.so.2" --library-path "$libraries" \\
+exec -a qemu-system-x86_64 \\
+    "$tree/usr/lib64/ld-linux-x86-64.so.2" --library-path "$libraries" \\
     "$tree/usr/bin/qemu-system-x86_64" -L "$tree/usr/share/qemu" -L "$tree/usr/share/seabios" "$@"
 """
 
@@ -80,7 +81,7 @@ def get_qemu() -> None:
 
 def get_qemu11() -> None:
     """Unpack QEMU 11, a new guest kernel and a busybox; leave a script that runs this QEMU."""
-    if QEMU11.exists():
+    if (NEWER_TREE / "complete").exists():
         return
     check_machine()
     mirrors = debian_mirrors()
@@ -104,11 +105,10 @@ def get_qemu11() -> None:
     (NEWER_TREE / "boot").mkdir()
     for kernel in NEWER_TREE.glob("usr/lib/modules/*/vmlinuz"):
         (NEWER_TREE / "boot" / f"vmlinuz-{kernel.parent.name}").hardlink_to(kernel)
-    script = PARTS / "qemu11.part"
-    script.write_text(QEMU11_SCRIPT)
-    script.chmod(0o755)
-    subprocess.run([script, "--version"], check=True)
-    script.rename(QEMU11)
+    QEMU11.write_text(QEMU11_SCRIPT)
+    QEMU11.chmod(0o755)
+    subprocess.run([QEMU11, "--version"], check=True)
+    (NEWER_TREE / "complete").touch()
     here = PARTS.relative_to(ROOT)
     print(f"aerostat: run the tests on it with AEROSTAT_QEMU={here}/qemu11, and with its kernel,")
     print(f"aerostat: too, with AEROSTAT_LAB={here}/{NEWER_TREE.name} as well")

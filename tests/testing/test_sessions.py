@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from aerostat.testing import sessions
+from aerostat.testing.polling import until
 from aerostat.testing.sessions import Session
 
 # A leader and a helper that outlives it; each says that it is there.
@@ -58,9 +59,7 @@ async def test_ending_a_session_ends_helpers_without_their_leader(
     assert session.members() == []
 
 
-@pytest.mark.parametrize(
-    "change", [{"program": "/usr/bin/other"}, {"boot": "another"}, {"started": 2**60}]
-)
+@pytest.mark.parametrize("change", [{"boot": "another"}, {"started": 1}, {"started": 2**60}])
 def test_a_later_process_of_the_same_number_is_let_alone(
     family: subprocess.Popen[bytes], change: dict[str, object]
 ) -> None:
@@ -68,6 +67,30 @@ def test_a_later_process_of_the_same_number_is_let_alone(
     assert other.members() == []
     assert other.kill() == 0
     assert family.poll() is None
+
+
+def test_without_its_leader_a_session_of_another_program_is_let_alone(
+    family: subprocess.Popen[bytes],
+) -> None:
+    session = Session.of(family.pid)
+    family.kill()
+    family.wait()
+    assert session._replace(program="/usr/bin/other").members() == []
+    assert len(session.members()) == 1
+
+
+async def test_a_script_that_became_another_program_is_ended() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *("sh", "-c", "read line; exec sleep 60"),
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
+    session = Session.of(process.pid)
+    assert process.stdin is not None
+    process.stdin.write(b"go\n")
+    await until(lambda: Session.of(process.pid).program != session.program)
+    await session.end()
+    assert await process.wait() == -signal.SIGKILL
 
 
 def test_a_sweep_ends_what_a_dead_owner_left(

@@ -3,8 +3,8 @@
 In a session of its own a process is out of reach of the terminal's Ctrl-C. Everything it forks
 stays in the session, so that it can be ended whole: SIGKILL to a user-mode Linux alone leaves
 helpers that hold its sockets open. Leaders are recorded in the run directory; a process is only
-ever killed if it is what the record says (session, program, not older), since process numbers
-are used again.
+ever killed if it is what the record says, since process numbers are used again: while the leader is
+there, its number and start say so; a session without its leader has to run the same program, too.
 
 Touches processes, /proc, and the records in the run directory.
 """
@@ -45,7 +45,8 @@ class Session(NamedTuple):
 
     def members(self) -> list[int]:
         """Return the processes of the session that run."""
-        if self.boot != _boot():
+        leader = _stat(self.leader)
+        if self.boot != _boot() or (leader is not None and leader.started != self.started):
             return []
         return [
             pid
@@ -54,7 +55,8 @@ class Session(NamedTuple):
             and stat.session == self.leader
             and stat.state != "Z"
             and stat.started >= self.started
-            and _program(pid) == self.program
+            # The program of a leader that lives may have become another: scripts end with `exec`.
+            and (leader is not None or _program(pid) == self.program)
         ]
 
     def leader_runs(self) -> bool:
