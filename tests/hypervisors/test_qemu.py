@@ -1,7 +1,6 @@
 """The QMP connector and the monitors of a real QEMU (no guest runs in it)."""
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,14 +11,11 @@ from aerostat.hypervisors import qmp
 from aerostat.hypervisors.base import GuestInfo, Reading
 from aerostat.hypervisors.link import Ask, open_link
 from aerostat.hypervisors.qmp import QmpConnector
+from aerostat.testing.qemu import find_program
 
 MIB = 1 << 20
-QEMU = shutil.which("qemu-system-x86_64")
 
-pytestmark = [
-    pytest.mark.qemu,
-    pytest.mark.skipif(QEMU is None, reason="no qemu-system-x86_64 here"),
-]
+pytestmark = pytest.mark.qemu
 
 
 class Qemu:
@@ -31,14 +27,13 @@ class Qemu:
         self.process: asyncio.subprocess.Process | None = None
 
     async def start(self, *options: str) -> None:
-        assert QEMU is not None
         monitors = [
             option
             for path in (self.first, self.second)
             for option in ("-qmp", f"unix:{path},server=on,wait=off")
         ]
         self.process = await asyncio.create_subprocess_exec(
-            QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35",
+            find_program(), "-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35",
             "-accel", "tcg", "-m", "128M", "-name", "alpha", *monitors, *options,
         )  # fmt: skip
         async with asyncio.timeout(20):
