@@ -75,6 +75,32 @@ def test_six_tags_count_cache_as_use(world: Make) -> None:
     assert host.plan().demand[0] == 412 * MIB
 
 
+def test_statistics_that_are_all_absent_are_no_sample(world: Make) -> None:
+    host = world([512, 512], budget=600)
+    host.lies[0] = np.full(16, np.nan)
+    plan = host.run(5)
+
+    assert plan.condition[0] == Condition.SILENT
+    assert plan.confidence[0] == 0.0
+    assert plan.condition[1] == Condition.FRESH
+
+
+def test_beyond_the_entitlement_real_use_goes_before_reserves(world: Make) -> None:
+    host = world([1024, 1024, 1024], budget=1500)
+    host.use[:] = 50 * MIB
+    host.run(60)
+    host.use[1] = 420 * MIB
+    plan = host.run(5)
+    reserve = plan.reserve[1]
+    host.use[0] = 800 * MIB
+    plan = host.run(30)
+
+    assert reserve > 200 * MIB
+    assert plan.entitlement[0] == 500 * MIB
+    assert host.size[0] >= 800 * MIB
+    assert host.size[1] >= 500 * MIB
+
+
 def test_harm_stops_the_taking_and_withdraws_the_request(world: Make) -> None:
     host = world([512, 512], budget=500)
     host.stuck[:] = True

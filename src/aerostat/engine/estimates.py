@@ -50,9 +50,14 @@ class Estimates:
     idle: FloatArray
     """What the guest says it could give, bytes; NaN for not known."""
     demand: FloatArray
+    in_use: FloatArray
+    """Demand, and the least reserve of all: below this a guest suffers."""
     reserve: FloatArray
     growth: FloatArray
     pressure: FloatArray
+    """0 to 1; it rises at once and falls slowly."""
+    acute: FloatArray
+    """The pressure that the newest figures show by themselves."""
     cause: FloatArray
     took_back: BoolArray
     """The guest has more memory than it was given: its driver deflated on OOM, or it restarted."""
@@ -68,7 +73,9 @@ def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Es
     # A sample from the future is a clock that lies; it counts as made now.
     made = np.minimum(guests.sample_time, now)
     before = np.minimum(state.sample_time, now)
-    new = plausible & (np.isnan(before) | (made > before)) & ~np.isnan(made)
+    # Nor is it a sample if it does not say what is free: some drivers send nothing but absences.
+    new = plausible & np.isfinite(_idle(guests.statistics)) & np.isfinite(made)
+    new &= np.isnan(before) | (made > before)
     statistics = np.where(new[:, None], guests.statistics, state.statistics)
     sample_time = np.where(new, made, before)
 
@@ -83,17 +90,23 @@ def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Es
     floor = np.maximum(settings.reserve_floor, settings.reserve_share * guests.max_size)
     limit = np.maximum(floor, settings.reserve_ceiling_share * guests.max_size)
     took_back = guests.guest_size > np.fmax(state.guest_size, state.asked) + settings.smallest_move
-    spare = idle / (settings.scarcity_share * floor)
-    pressure, cause = _pressure(state, now, guests, settings, elapsed, spare)
+    reserve = np.clip(growth, floor, limit)
+    acute, causes = _pressure(state, guests, elapsed, idle / (settings.scarcity_share * reserve))
+    since = 0.0 if np.isnan(state.stepped) else max(0.0, now - state.stepped)
+    kept = state.pressure * np.exp(-since / settings.pressure_fall)
+    pressure = np.maximum(acute, kept)
+    cause = np.where(acute >= kept, causes, state.cause)
     return Estimates(
         plausible=plausible,
         age=age,
         confidence=np.where(plausible, confidence, 0.0),
         idle=idle,
         demand=demand,
-        reserve=np.clip(growth, floor, limit),
+        in_use=demand + floor,
+        reserve=reserve,
         growth=growth,
         pressure=np.where(took_back, np.maximum(pressure, settings.harm_pressure), pressure),
+        acute=acute,
         cause=np.where(took_back & (cause == Cause.NOTHING), Cause.TOOK_BACK, cause),
         took_back=took_back,
         statistics=statistics,
@@ -123,9 +136,9 @@ def _growth(
     seconds = np.nan_to_num(elapsed, nan=0.0)
     kept = state.growth * np.exp(-seconds / settings.growth_memory)
     step = np.nan_to_num(np.maximum(demand - state.demand, 0.0), nan=0.0)
-    # Samples that lie closer together than a reaction time are scaled up to it, but no more than
-    # twice: two samples a moment apart say little about three seconds.
-    scale = np.clip(settings.reaction_time / np.maximum(seconds, 1e-3), 1.0, 2.0)
+    # Samples that lie closer together than a reaction time are scaled up to it, but not for ever:
+    # two samples a moment apart say little about three seconds.
+    scale = np.clip(settings.reaction_time / np.maximum(seconds, 1e-3), 1.0, 3.0)
     return np.where(seconds > 0, np.maximum(kept, step * scale), state.growth)
 
 
@@ -137,14 +150,12 @@ def _rate(state: State, guests: Guests, tag: Tag, elapsed: FloatArray) -> FloatA
 
 
 def _pressure(
-    state: State,
-    now: float,
-    guests: Guests,
-    settings: Settings,
-    elapsed: FloatArray,
-    spare: FloatArray,
+    state: State, guests: Guests, elapsed: FloatArray, spare: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Return pressure and its cause. `spare` is idle memory over what counts as scarce."""
+    """Return the pressure that shows now, and its cause.
+
+    `spare` is idle memory over what counts as scarce.
+    """
 
     def rate(tag: Tag) -> FloatArray:
         return _rate(state, guests, tag, elapsed)
@@ -167,10 +178,5 @@ def _pressure(
     scores[Cause.OOM_KILL] = rate(Tag.OOM_KILLS) > 0
 
     found = 1.0 - np.prod(1.0 - scores, axis=0)
-    since = 0.0 if np.isnan(state.stepped) else max(0.0, now - state.stepped)
-    kept = state.pressure * np.exp(-since / settings.pressure_fall)
     cause = np.where(found > 0.01, np.argmax(scores, axis=0), Cause.NOTHING)
-    return (
-        np.maximum(found, kept),
-        np.where(found >= kept, cause, state.cause).astype(np.float64),
-    )
+    return found, cause.astype(np.float64)

@@ -136,8 +136,9 @@ def _growth(situation: Situation, settings: Settings) -> tuple[FloatArray, IntAr
         covered += waterfill(rest, np.zeros_like(room), room, guests.shares, guests.host)
 
     allowed = np.minimum(wish, covered)
-    # A grant that is only a drop of what is wished for is not worth a request.
-    worth_it = allowed >= from_size + np.minimum(SETTLED, wish - from_size)
+    # A drop is not worth a request, unless it is the last to an exact size that was promised.
+    exact = pinned | (from_size < guests.guarantee)
+    worth_it = allowed >= from_size + np.where(exact, PAGE_SIZE, SETTLED)
     reason = np.select(
         [pinned, distress, needs],
         [Reason.GROW_PINNED, Reason.GROW_DISTRESS, Reason.GROW_NEED],
@@ -179,9 +180,9 @@ def _shrinking(
     surplus = np.maximum(permitted - goal, 0.0)
     able = ~situation.left_alone & (situation.condition != Condition.STUCK) & ~situation.draining
     spared = able & situation.harmed & ~survival & (surplus > 0)
-    able &= ~spared & (surplus >= np.where(told, PAGE_SIZE, _smallest_move(guests, settings)))
+    able &= ~spared & (surplus >= np.where(told, PAGE_SIZE, settings.smallest_move))
 
-    speed = np.clip(urgency, 0.25, 1.0)
+    speed = np.clip(urgency, settings.calm_factor, 1.0)
     speed = np.where(survival, settings.survival_factor, speed)
     speed = np.where(situation.blind, settings.blind_factor, speed)
     step = settings.shrink_rate * guests.max_size * situation.elapsed * speed

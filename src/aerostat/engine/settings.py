@@ -31,16 +31,17 @@ class Settings:
     reserve_ceiling_share: float = 0.25
     """However bursty a guest was, its reserve stays below this fraction of its maximum."""
 
-    reaction_time: float = 3.0
+    reaction_time: float = 2.0
     """From a guest's need to memory in its hands: a sample's age, a tick, and a deflation. The
     reserve is what demand grew by within this time, at its recent worst."""
 
     growth_memory: float = 120.0
     """Time constant with which a burst is forgotten."""
 
-    scarcity_share: float = 0.7
-    """Idle memory below this fraction of the least reserve counts as pressure by itself. Below 1,
-    or every guest that is held at its reserve would seem to suffer."""
+    scarcity_share: float = 0.8
+    """Idle memory below this fraction of the reserve counts as pressure by itself: the guest may
+    run out within a reaction time. Below 1, or every guest held at its reserve would seem to
+    suffer."""
 
     pressure_fall: float = 4.0
     """Pressure rises at once and falls with this time constant."""
@@ -56,6 +57,9 @@ class Settings:
 
     shrink_rate: float = 0.06
     """Fraction of the maximum that may be taken from a guest in a second."""
+
+    calm_factor: float = 0.5
+    """Shrinking is this many times faster (so: slower) while guests hold little of the budget."""
 
     survival_factor: float = 4.0
     """Shrinking is this many times faster while guests hold more than the budget."""

@@ -50,7 +50,7 @@ def step(
         targets=targets,
         condition=condition,
         blind=blind,
-        distressed=estimates.pressure >= settings.distress_pressure,
+        distressed=estimates.acute >= settings.distress_pressure,
         harmed=harmed | (now - harm_time < settings.cooldown),
         unmoved=unmoved,
     )

@@ -1,10 +1,11 @@
 """The policy: which size each guest should have, if all of it could be done at once.
 
-The budget is divided in four pourings (`aerostat.engine.fill`), each over all guests of a host:
+The budget is divided in pourings (`aerostat.engine.fill`), each over all guests of a host:
 
 1. up to its **entitlement**, its share of the budget when all want more, a guest gets what it
-   says that it needs: nobody else's claim touches that;
-2. what is spare then goes to guests that need more than their entitlement;
+   says that it needs, reserve included: nobody else's claim touches that;
+2. what is spare then goes to guests that use more than their entitlement, real use before
+   anybody's reserve;
 3. then to those that have more but cannot show a need (stale, silent): they may keep it;
 4. what is left, but for a small pool, makes everybody comfortable, except in ``density`` mode,
    which leaves it to the host.
@@ -66,7 +67,9 @@ def divide(
     entitlement = pour(low, high)
     known = np.where(blind, guests.guest_size, estimates.demand + estimates.reserve)
     want = np.clip(np.where(np.isnan(guests.pinned), known, guests.pinned), low, high)
-    needed = pour_onto(np.minimum(want, entitlement), np.where(blind, 0.0, want))
+    needed = np.minimum(want, entitlement)
+    needed = pour_onto(needed, np.where(blind, 0.0, np.minimum(want, estimates.in_use)))
+    needed = pour_onto(needed, np.where(blind, 0.0, want))
     needed = pour_onto(needed, want)
     target = needed
     if settings.mode == "need":
