@@ -97,7 +97,8 @@ def test_beyond_the_entitlement_real_use_goes_before_reserves(world: Make) -> No
 
     assert reserve > 200 * MIB
     assert plan.entitlement[0] == 500 * MIB
-    assert host.size[0] >= 800 * MIB
+    # Divided evenly, it would have got less than 700.
+    assert host.size[0] >= 760 * MIB
     assert host.size[1] >= 500 * MIB
 
 

@@ -57,7 +57,7 @@ class Estimates:
     pressure: FloatArray
     """0 to 1; it rises at once and falls slowly."""
     acute: FloatArray
-    """The pressure that the newest figures show by themselves."""
+    """What the newest figures show by themselves, and how near the guest is to running out."""
     cause: FloatArray
     took_back: BoolArray
     """The guest has more memory than it was given: its driver deflated on OOM, or it restarted."""
@@ -91,11 +91,15 @@ def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Es
     limit = np.maximum(floor, settings.reserve_ceiling_share * guests.max_size)
     took_back = guests.guest_size > np.fmax(state.guest_size, state.asked) + settings.smallest_move
     reserve = np.clip(growth, floor, limit)
-    acute, causes = _pressure(state, guests, elapsed, idle / (settings.scarcity_share * reserve))
+    felt, causes = _pressure(state, guests, elapsed, _scarcity(idle, floor, settings))
     since = 0.0 if np.isnan(state.stepped) else max(0.0, now - state.stepped)
     kept = state.pressure * np.exp(-since / settings.pressure_fall)
-    pressure = np.maximum(acute, kept)
-    cause = np.where(acute >= kept, causes, state.cause)
+    pressure = np.maximum(felt, kept)
+    # A guest known for bursts is in distress before it feels it: it may run out within a
+    # reaction time.
+    acute = np.maximum(felt, _scarcity(idle, reserve, settings))
+    cause = np.where(felt >= kept, causes, state.cause)
+    cause = np.where(acute > np.maximum(felt, kept), Cause.SCARCITY, cause)
     return Estimates(
         plausible=plausible,
         age=age,
@@ -149,13 +153,16 @@ def _rate(state: State, guests: Guests, tag: Tag, elapsed: FloatArray) -> FloatA
     return np.divide(step, elapsed, out=np.zeros_like(step), where=counted)
 
 
-def _pressure(
-    state: State, guests: Guests, elapsed: FloatArray, spare: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Return the pressure that shows now, and its cause.
+def _scarcity(idle: FloatArray, reserve: FloatArray, settings: Settings) -> FloatArray:
+    """Return 0 where `reserve` is idle, or nearly, to 1 where nothing is."""
+    spare = np.nan_to_num(idle / (settings.scarcity_share * reserve), nan=1.0)
+    return np.clip(1.0 - spare, 0.0, 1.0)
 
-    `spare` is idle memory over what counts as scarce.
-    """
+
+def _pressure(
+    state: State, guests: Guests, elapsed: FloatArray, scarcity: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the pressure that shows now, and its cause."""
 
     def rate(tag: Tag) -> FloatArray:
         return _rate(state, guests, tag, elapsed)
@@ -169,7 +176,7 @@ def _pressure(
     one_percent = np.maximum(0.01 * guests.max_size, 1.0)
     faults = rate(Tag.MAJOR_FAULTS) - rate(Tag.SWAP_IN) / PAGE_SIZE
     scores = np.zeros((len(Cause), len(guests)))
-    scores[Cause.SCARCITY] = np.clip(1.0 - np.nan_to_num(spare, nan=1.0), 0.0, 1.0)
+    scores[Cause.SCARCITY] = scarcity
     scores[Cause.SWAP_OUT] = score(rate(Tag.SWAP_OUT), one_percent)
     # Programs that start fault too: alone, major faults never make a distress.
     scores[Cause.MAJOR_FAULTS] = 0.45 * score(np.maximum(faults, 0.0), 100.0)

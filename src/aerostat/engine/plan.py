@@ -129,6 +129,7 @@ class Plan:
     reserve: FloatArray
     idle: FloatArray
     pressure: FloatArray
+    acute: FloatArray
     cause: IntArray
     confidence: FloatArray
     age: FloatArray

@@ -39,9 +39,8 @@ class Settings:
     """Time constant with which a burst is forgotten."""
 
     scarcity_share: float = 0.8
-    """Idle memory below this fraction of the reserve counts as pressure by itself: the guest may
-    run out within a reaction time. Below 1, or every guest held at its reserve would seem to
-    suffer."""
+    """Idle memory below this fraction of the reserve is scarce. Below 1, or every guest held at
+    its reserve would seem to suffer."""
 
     pressure_fall: float = 4.0
     """Pressure rises at once and falls with this time constant."""

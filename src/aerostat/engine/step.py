@@ -66,6 +66,7 @@ def step(
         reserve=estimates.reserve,
         idle=estimates.idle,
         pressure=estimates.pressure,
+        acute=estimates.acute,
         cause=estimates.cause.astype(np.int64),
         confidence=estimates.confidence,
         age=estimates.age,
