@@ -32,6 +32,10 @@ BALLOONS = (0, 64 * MIB)
 # itself for a while. Seen were at most 8 KiB; the size of a process or two leaves room.
 REST_TOLERANCE = 512 * KIB
 
+# What was freed or given back is not all counted as free again: since 6.7 Linux may keep up to an
+# eighth of a zone on lists of each CPU (seen: 14 MiB of 192 with 7.3; 6.1 keeps 2 MiB).
+FREE_TOLERANCE = SIZE // 8
+
 Figures = Mapping[int, int]
 Counters = Mapping[str, Mapping[str, int]]
 
@@ -242,4 +246,4 @@ async def test_a_balloon_is_seen_in_what_is_free(subject: Subject, balloon: int)
     _, empty, _ = await enclosed(subject)
     await inflate(subject, balloon)
     _, full, _ = await enclosed(subject)
-    assert abs(empty[Tag.FREE_MEMORY] - full[Tag.FREE_MEMORY] - balloon) <= 8 * MIB
+    assert abs(empty[Tag.FREE_MEMORY] - full[Tag.FREE_MEMORY] - balloon) <= FREE_TOLERANCE

@@ -12,6 +12,10 @@ from aerostat.testing.qemu import Parts, QemuGuest
 from aerostat.testing.sessions import Session
 from aerostat.units import MIB
 
+SIZE = 256 * MIB
+# Since 6.7 Linux may keep up to an eighth of its memory on lists of each CPU, not counted as free.
+KEPT = SIZE // 8
+
 
 def test_missing_parts_are_named_with_how_to_get_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -23,7 +27,7 @@ def test_missing_parts_are_named_with_how_to_get_them(
 
 @pytest_asyncio.fixture
 async def guest(run_directory: Path) -> AsyncIterator[QemuGuest]:
-    guest = QemuGuest("one", size=256 * MIB, directory=run_directory)
+    guest = QemuGuest("one", size=SIZE, directory=run_directory)
     await guest.start()
     yield guest
     await guest.kill()
@@ -37,9 +41,9 @@ async def test_a_guest_obeys_gives_takes_and_leaves_nothing(
     session = Session.of(guest.pid)
 
     before = (await guest.counters())["meminfo"]
-    await guest.fill(32 * MIB)
+    await guest.fill(96 * MIB)
     filled = (await guest.counters())["meminfo"]
-    assert 30 * MIB < before["MemFree"] - filled["MemFree"] < 36 * MIB
+    assert abs(before["MemFree"] - filled["MemFree"] - 96 * MIB) < KEPT
     await guest.free()
 
     with pytest.raises(PeerError, match="nonsense"):
@@ -50,7 +54,7 @@ async def test_a_guest_obeys_gives_takes_and_leaves_nothing(
         control.run("balloon", value=128 * MIB)
         control.wait_until(lambda: control.run("query-balloon")["actual"] == 128 * MIB)
         small = (await guest.counters())["meminfo"]
-        assert 120 * MIB < before["MemFree"] - small["MemFree"] < 136 * MIB
+        assert abs(before["MemFree"] - small["MemFree"] - 128 * MIB) < KEPT
 
     await guest.stop()
     assert await guest.exited() == 0
@@ -63,6 +67,4 @@ async def test_a_guest_obeys_gives_takes_and_leaves_nothing(
 def statistics_come(control: ControlClient) -> None:
     """Have QEMU ask the guest's driver until it has answered."""
     control.set("guest-stats-polling-interval", 1)
-    control.wait_until(
-        lambda: 0 < control.get("guest-stats")["stats"]["stat-total-memory"] < 256 * MIB
-    )
+    control.wait_until(lambda: 0 < control.get("guest-stats")["stats"]["stat-total-memory"] < SIZE)
