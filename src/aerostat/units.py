@@ -32,12 +32,16 @@ def parse_size(text: str) -> int:
     return round(float(match[1]) * factor)
 
 
-def format_size(size: float, *, digits: int = 1) -> str:
-    """Return `size` bytes for people: ``1.5 GiB``, ``384 MiB``, ``-`` when it is not known."""
+def format_size(size: float) -> str:
+    """Return `size` bytes for people: ``1.25 GiB``, ``384 MiB``, ``-`` when it is not known."""
     if not math.isfinite(size):
         return "-"
-    for unit, factor in (("TiB", TIB), ("GiB", GIB), ("MiB", MIB), ("KiB", KIB)):
+    for unit, factor in (("TiB", TIB), ("GiB", GIB)):
         if abs(size) >= factor:
-            shown = f"{size / factor:.{digits if factor >= GIB else 0}f}"
+            value = size / factor
+            shown = f"{value:.2f}".removesuffix("0") if abs(value) < 10 else f"{value:.1f}"
             return f"{shown} {unit}"
+    for unit, factor in (("MiB", MIB), ("KiB", KIB)):
+        if abs(size) >= factor:
+            return f"{size / factor:.0f} {unit}"
     return f"{size:.0f} B"

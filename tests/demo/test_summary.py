@@ -49,7 +49,7 @@ def test_a_good_end(outcome: Outcome) -> None:
 
 def test_more_than_the_budget_is_no_good_end(outcome: Outcome) -> None:
     text = drawn(replace(outcome, peak_held=outcome.budget * 2))
-    assert "✗ aerostat: the guests held 1.00 GiB at most, 512 MiB more than the budget" in text
+    assert "✗ aerostat: the guests held 1.0 GiB at most, 512 MiB more than the budget" in text
 
 
 def test_the_dead_are_named(outcome: Outcome, row: GuestOutcome) -> None:

@@ -61,11 +61,14 @@ async def test_watching_a_device_without_a_guest_says_so(run_directory: Path) ->
     device = DeviceProcess("lonely", size=64 * MIB, directory=run_directory)
     await device.start()
     try:
-        printed = await asyncio.to_thread(run, "watch_guest.py", f"{run_directory}/*.sock", "1")
+        printed = await asyncio.to_thread(run, "watch_guest.py", f"{run_directory}/*.sock", "3")
     finally:
         await device.stop()
 
-    assert printed == "lonely: has 64 MiB and says nothing; has it a balloon driver?\n"
+    # A busy machine may need more than the first look to connect.
+    assert (
+        printed.splitlines()[-1] == "lonely: has 64 MiB and says nothing; has it a balloon driver?"
+    )
 
 
 @pytest.mark.uml

@@ -133,7 +133,7 @@ class Curtain:
 
 def _introduction(setting: Setting, terms: Terms) -> str:
     balloons = "their balloons are moved" if setting.manage else "nobody moves their balloons"
-    memory, budget = (format_size(size, digits=2) for size in (setting.memory, terms.budget))
+    memory, budget = (format_size(size) for size in (setting.memory, terms.budget))
     return (
         f"{setting.title}: {len(setting.guests)} guests of {memory} together work for "
         f"{terms.seconds:g} s; the budget is {budget}, and {balloons}"

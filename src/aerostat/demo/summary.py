@@ -115,7 +115,7 @@ def _verdict(outcome: Outcome) -> Iterator[Text]:
 
 
 def _size(size: int | None) -> str:
-    return "-" if size is None else format_size(size, digits=2)
+    return "-" if size is None else format_size(size)
 
 
 def _table(first: str, titles: Sequence[str]) -> Table:

@@ -54,8 +54,8 @@ def check_machine(settings: Sequence[Setting], terms: Terms) -> None:
     available = read_meminfo().available
     if available < needed:
         raise MissingError(
-            f"the guests need {format_size(needed, digits=2)} of memory, and this machine has "
-            f"{format_size(available, digits=2)} left; end something"
+            f"the guests need {format_size(needed)} of memory, and this machine has "
+            f"{format_size(available)} left; end something"
         )
 
 

@@ -139,6 +139,12 @@ class QemuGuest(LabProcess):
             await self.kill()
             raise LinkError(f"guest {self.name} did not come up: {self.last_words()}") from error
 
+    @property
+    def version(self) -> tuple[int, int]:
+        """The version of its Linux, such as (6, 1)."""
+        major, minor = self.release.split(".")[:2]
+        return int(major), int(minor)
+
     def _machine(self) -> list[str]:
         return [
             *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),

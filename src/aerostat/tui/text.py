@@ -10,13 +10,15 @@ _UNITS = ("B", "K", "M", "G", "T", "P")
 
 
 def short_size(size: float | None) -> str:
-    """Return `size` bytes in at most five characters, in binary units: ``384M``, ``1.5G``."""
+    """Return `size` bytes in at most five characters, in binary units: ``384M``, ``1.25G``."""
     if size is None or not math.isfinite(size):
         return ABSENT
     value, unit = float(size), 0
     while abs(value) >= 999.5 and unit < len(_UNITS) - 1:
         value, unit = value / 1024, unit + 1
-    shown = f"{value:.1f}" if unit >= 3 and abs(value) < 9.95 else f"{value:.0f}"
+    shown = f"{value:.0f}"
+    if unit >= 3 and 0 <= value < 9.995:
+        shown = f"{value:.2f}".removesuffix("0")
     return f"{shown}{_UNITS[unit]}" if value else "0"
 
 
