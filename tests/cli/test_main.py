@@ -31,6 +31,19 @@ def test_python_m_aerostat_is_the_same_command() -> None:
     assert (done.returncode, done.stdout) == (0, f"aerostat {__version__}\n")
 
 
+def test_ctrl_c_while_it_is_loaded_ends_it_quietly() -> None:
+    code = (
+        "import sys\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'click': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+        "from aerostat.__main__ import main; main()"
+    )
+    done = python("-c", code)
+    assert (done.returncode, done.stdout, done.stderr) == (ExitCode.INTERRUPTED, "", "")
+
+
 def test_the_version_loads_nothing_heavy() -> None:
     code = (
         "import sys; from aerostat.cli.main import invoke; invoke(['--version'])\n"
