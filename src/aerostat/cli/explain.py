@@ -20,8 +20,8 @@ Examples:
 @json_option
 def command(guest: str, socket: Path | None, *, as_json: bool) -> None:
     """Say what is done with GUEST (a name or a key), and why."""
-    from aerostat.cli.asking import manager_at  # noqa: PLC0415 - heavy
-    from aerostat.cli.report import to_json  # noqa: PLC0415 - heavy
+    from aerostat.cli.asking import manager_at
+    from aerostat.cli.report import to_json
 
     with manager_at(socket) as client:
         explanation = client.explain(guest)

@@ -21,8 +21,8 @@ Examples:
 @json_option
 def command(globs: tuple[str, ...], socket: Path | None, *, as_json: bool) -> None:
     """Show all guests, a line each."""
-    from aerostat.cli.report import list_table, to_json  # noqa: PLC0415 - heavy
-    from aerostat.cli.rows import guest_rows  # noqa: PLC0415 - heavy
+    from aerostat.cli.report import list_table, to_json
+    from aerostat.cli.rows import guest_rows
 
     rows = guest_rows(globs, socket)
     click.echo(to_json(guests=rows) if as_json else list_table(rows))

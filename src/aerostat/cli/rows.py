@@ -13,7 +13,7 @@ from aerostat.errors import LinkError
 def guest_rows(globs: Sequence[str], socket: Path | None) -> tuple[GuestRow, ...]:
     """Return a row for each guest, read through QMP where `globs` are given."""
     if globs:
-        from aerostat.cli.direct import read_guests  # noqa: PLC0415 - needs asyncio and NumPy
+        from aerostat.cli.direct import read_guests
 
         return read_guests(globs)
     with manager_at(socket) as client:
@@ -23,7 +23,7 @@ def guest_rows(globs: Sequence[str], socket: Path | None) -> tuple[GuestRow, ...
 def guest_row(name: str, globs: Sequence[str], socket: Path | None) -> GuestRow:
     """Return the row of the guest of this name or key."""
     if globs:
-        from aerostat.cli.report import find_guest  # noqa: PLC0415 - the client needs it not
+        from aerostat.cli.report import find_guest
 
         return find_guest(guest_rows(globs, socket), name)
     with manager_at(socket) as client:

@@ -55,8 +55,8 @@ def command(
     guests then keep the sizes that they have.
     """
     # All of the manager (NumPy, asyncio) is behind this import.
-    from aerostat.cli.running import Showing, run_manager  # noqa: PLC0415
-    from aerostat.daemon import config, paths  # noqa: PLC0415
+    from aerostat.cli.running import Showing, run_manager
+    from aerostat.daemon import config, paths
 
     if limit is not None and not 0 < limit < float("inf"):
         raise UsageError(f"--for takes seconds, more than 0, not {limit:g}")

@@ -37,9 +37,9 @@ def command(guest: str, size: int | None, socket: Path | None, *, as_json: bool)
 
     A manager must be running, with --manage. No guest is taken below its guarantee.
     """
-    from aerostat.cli.asking import manager_at  # noqa: PLC0415 - heavy
-    from aerostat.cli.report import to_json  # noqa: PLC0415 - heavy
-    from aerostat.units import format_size  # noqa: PLC0415
+    from aerostat.cli.asking import manager_at
+    from aerostat.cli.report import to_json
+    from aerostat.units import format_size
 
     with manager_at(socket) as client:
         answer = client.set_target(guest, size)

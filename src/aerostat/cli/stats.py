@@ -29,9 +29,9 @@ def command(
 
     Sizes are bytes; a statistic that the guest does not send is '-'.
     """
-    from aerostat.cli.report import stats_lines, to_json  # noqa: PLC0415 - heavy
-    from aerostat.cli.rows import guest_row  # noqa: PLC0415 - heavy
-    from aerostat.errors import LinkError  # noqa: PLC0415
+    from aerostat.cli.report import stats_lines, to_json
+    from aerostat.cli.rows import guest_row
+    from aerostat.errors import LinkError
 
     row = guest_row(guest, globs, socket)
     if globs and row.error:

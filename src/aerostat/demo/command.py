@@ -64,8 +64,8 @@ def command(
     and no kernel had to kill a process for want of memory.
     """
     # All of the manager (NumPy, asyncio) is behind these imports.
-    from aerostat.demo import scenario, show  # noqa: PLC0415
-    from aerostat.demo.trial import Terms  # noqa: PLC0415
+    from aerostat.demo import scenario, show
+    from aerostat.demo.trial import Terms
 
     if not 0 < seconds < float("inf"):
         raise UsageError(f"--for takes seconds, more than 0, not {seconds:g}")

@@ -93,7 +93,7 @@ class _Client:
         )
         self._unsent = b""
         self._closed = False
-        connection.setblocking(False)  # noqa: FBT003 - that is its signature
+        connection.setblocking(False)
 
     def start(self) -> None:
         """Greet."""

@@ -55,7 +55,7 @@ class Link:
         self._announcement_due = False
         self._unsent = b""
         self.closed = False
-        connection.setblocking(False)  # noqa: FBT003 - that is its signature
+        connection.setblocking(False)
         loop.watch(connection.fileno(), READ, self._ready)
         guest.on_config_changed = self._announce
         guest.on_notifications = self._rings.notify

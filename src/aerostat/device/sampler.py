@@ -79,7 +79,7 @@ class Sampler:
         for waiting in answered:
             assert waiting.timer is not None
             waiting.timer.cancel()
-            waiting.done(True)  # noqa: FBT003 - the one argument of a callback
+            waiting.done(True)
 
     def forget(self) -> None:
         """Forget what an earlier driver said, as a new one begins."""
@@ -87,7 +87,7 @@ class Sampler:
 
     def _give_up(self, waiting: _Waiting) -> None:
         self._waiting.remove(waiting)
-        waiting.done(False)  # noqa: FBT003 - the one argument of a callback
+        waiting.done(False)
 
     def _poll(self) -> None:
         self._tick = self._loop.call_later(self._interval, self._poll)

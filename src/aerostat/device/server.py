@@ -53,7 +53,7 @@ class Server:
     def run(self) -> None:
         """Serve until SIGTERM, SIGINT, ``quit``, or with `once` until the front-end leaves."""
         waker, signals = socket.socketpair()
-        waker.setblocking(False)  # noqa: FBT003 - that is its signature
+        waker.setblocking(False)
         signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._loop.stop())

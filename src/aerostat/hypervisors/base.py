@@ -64,7 +64,7 @@ class Connector(Protocol):
     async def sample(
         self,
         keys: Sequence[str],
-        timeout: float,  # noqa: ASYNC109 - a limit for each guest, not for the call
+        timeout: float,
     ) -> dict[str, Reading | AerostatError]:
         """Read these guests at once, each within `timeout` seconds; each key is answered.
 
@@ -75,7 +75,7 @@ class Connector(Protocol):
         self,
         key: str,
         size: int,
-        timeout: float,  # noqa: ASYNC109 - as in `sample`
+        timeout: float,
     ) -> None:
         """Ask the guest to keep `size` bytes of RAM; it complies in its own time, or does not.
 

@@ -195,7 +195,7 @@ class QmpConnector:
     async def sample(
         self,
         keys: Sequence[str],
-        timeout: float,  # noqa: ASYNC109 - a limit for each guest, not for the call
+        timeout: float,
     ) -> dict[str, Reading | AerostatError]:
         """Read these guests at once; each key is answered, with an error if need be."""
         results: dict[str, Reading | AerostatError] = {}
@@ -220,7 +220,7 @@ class QmpConnector:
         self,
         key: str,
         size: int,
-        timeout: float,  # noqa: ASYNC109 - as in `sample`
+        timeout: float,
     ) -> None:
         """Ask a guest to keep `size` bytes. Raises `LinkError`; `UsageError` if `read_only`."""
         if self._read_only:

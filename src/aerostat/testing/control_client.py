@@ -19,7 +19,7 @@ TIMEOUT = 10.0
 BALLOON = "/machine/peripheral/balloon0"
 
 
-class CommandFailed(AerostatError):  # noqa: N818 - an answer, as good as any other in a test
+class CommandFailed(AerostatError):
     """The device refused a command."""
 
     def __init__(self, failure: Failure) -> None:

@@ -72,7 +72,7 @@ class FakeConnector:
     async def sample(
         self,
         keys: Sequence[str],
-        timeout: float,  # noqa: ARG002, ASYNC109 - the contract's; nothing takes time here
+        timeout: float,  # noqa: ARG002 - the contract's; nothing takes time here
     ) -> dict[str, Reading | AerostatError]:
         """Return what the guests' scripts say."""
         return {key: self._read(key) for key in keys}
@@ -81,7 +81,7 @@ class FakeConnector:
         self,
         key: str,
         size: int,
-        timeout: float,  # noqa: ARG002, ASYNC109 - as in `sample`
+        timeout: float,  # noqa: ARG002 - as in `sample`
     ) -> None:
         """Keep the target; a guest that obeys has reached it already."""
         guest = self._guest(key)

@@ -85,7 +85,7 @@ def load_module(path: str) -> None:
     """Load the kernel module in the file `path` of the host; loaded already is fine."""
     image = Path(path).read_bytes()
     if path.endswith(".xz"):
-        import lzma  # noqa: PLC0415 - only newer distributions compress
+        import lzma
 
         image = lzma.decompress(image)
     if _libc.syscall(_NR_INIT_MODULE, image, ctypes.c_ulong(len(image)), b""):

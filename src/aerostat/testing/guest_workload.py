@@ -38,7 +38,7 @@ class Pattern:
     """Pseudo-random bytes that fill chunks, and by which they are known again."""
 
     def __init__(self, store: str, seed: int) -> None:
-        self._bytes = random.Random(seed).randbytes(CHUNK + _SHIFTS * _PAGE)  # noqa: S311 - no secret
+        self._bytes = random.Random(seed).randbytes(CHUNK + _SHIFTS * _PAGE)
         self._file = _memory_file(store, f"pattern-{os.getpid()}")
         os.pwrite(self._file, self._bytes, 0)
         self._copy_file = _memory_file(store, f"copy-{os.getpid()}")
@@ -236,7 +236,7 @@ class Worker:
 
     def do_write_file(self, name: str, size: int, seed: int) -> Mapping[str, object]:
         """Write `size` pseudo-random bytes to the file `name` of the guest's memory file system."""
-        block = random.Random(seed).randbytes(1 << 20)  # noqa: S311 - no secret
+        block = random.Random(seed).randbytes(1 << 20)
         checksum = 0
         with Path(self._store, name).open("wb", buffering=0) as file:
             for number in range(0, size, len(block)):

@@ -37,7 +37,7 @@ class SlowConnector(FakeConnector):
     async def sample(
         self,
         keys: Sequence[str],
-        timeout: float,  # noqa: ASYNC109 - the contract's
+        timeout: float,
     ) -> dict[str, Reading | AerostatError]:
         """Read the guests; those that hang make the answer late."""
         answers = await super().sample([key for key in keys if key not in self.hung], timeout)
@@ -50,7 +50,7 @@ class SlowConnector(FakeConnector):
         self,
         key: str,
         size: int,
-        timeout: float,  # noqa: ASYNC109 - the contract's
+        timeout: float,
     ) -> None:
         """Ask the guest; one that hangs is asked in vain."""
         self.sent.append((self._clock(), key, size))

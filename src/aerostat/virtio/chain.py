@@ -27,7 +27,7 @@ MAX_TABLE_DESCRIPTORS = 1024
 MAX_READ = 1 << 20
 
 
-class BadChain(PeerError):  # noqa: N818 - the family is PeerError; the name says what is bad
+class BadChain(PeerError):
     """A chain breaks the rules. Its `head` is sound, so the buffer can be given back."""
 
     def __init__(self, head: int, problem: str) -> None:

@@ -19,7 +19,7 @@ from aerostat.errors import MissingError, PeerError, UsageError
 _ADDRESS_SPACE = 1 << 64
 
 
-class BadAddress(PeerError):  # noqa: N818 - the family is PeerError; the name says what is bad
+class BadAddress(PeerError):
     """An address range is not, or not wholly, guest memory."""
 
 

@@ -18,7 +18,7 @@ _USED_ELEMENT = Struct("<II")  # id, len
 _USED_HEADER_SIZE = 4
 
 
-class BrokenRing(PeerError):  # noqa: N818 - the family is PeerError; the name says what broke
+class BrokenRing(PeerError):
     """The ring itself makes no sense; nothing more can be taken from it until it is reset."""
 
 
