@@ -48,6 +48,11 @@ class Machine(NamedTuple):
         await until(lambda: bool(self.sample()["fresh"]), within=60.0)
         return self.sample()
 
+    def begins_to_move(self) -> None:
+        """Wait until the guest's size changes."""
+        size = self.balloon.run("query-balloon")
+        self.balloon.wait_until(lambda: bool(self.balloon.run("query-balloon") != size))
+
     def sample(self) -> dict[str, Any]:
         return self.balloon.sample(timeout=1.0)
 
@@ -108,6 +113,19 @@ async def test_what_is_inflated_the_host_has_and_what_is_deflated_the_guest(
     assert whole["stats"][QEMU_KEYS[Tag.FREE_MEMORY]] > SMALL
     await machine.guest.fill(FILLED)
     assert machine.sample()["held"] - whole["held"] > 150 * MIB
+
+
+async def test_a_target_set_while_the_balloon_moves_is_not_lost(machine: Machine) -> None:
+    # With every `actual` that the driver writes, QEMU sends the whole configuration as it last
+    # knew it, and so the target of a moment ago.
+    machine.balloon.run("balloon", value=(SMALL + SIZE) // 2)
+    await machine.becomes((SMALL + SIZE) // 2)
+    for target in (SMALL, SIZE) * 50:
+        machine.balloon.run("balloon", value=target)
+        machine.begins_to_move()
+    last = SIZE - 100 * MIB
+    machine.balloon.run("balloon", value=last)
+    await machine.becomes(last)
 
 
 async def test_after_a_pause_all_goes_on(machine: Machine) -> None:
