@@ -102,5 +102,4 @@ async def test_the_idle_give_and_the_hungry_get(
     assert (await house["hungry"].counters())["meminfo"]["Shmem"] >= WANTED
     for name in house:
         assert (await house[name].counters())["vmstat"]["oom_kill"] == 0
-    assert manager.latest.failures == 0
     assert "Traceback" not in manager.log.read_text()

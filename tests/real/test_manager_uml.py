@@ -104,7 +104,6 @@ async def test_the_idle_give_and_the_hungry_get(house: House, manager_of: MakeMa
         await assert_unharmed(guest)
     assert (await house["hungry"].report())["damaged"] == 0
     assert await manager.stop() == 0
-    assert manager.latest.failures == 0
     assert "Traceback" not in manager.log.read_text()
 
 
