@@ -34,7 +34,7 @@ def test_without_user_mode_linux_it_says_how_to_get_it(
 @pytest.mark.uml
 def test_more_than_the_machine_has(capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke(["demo", "--json", "--budget", "900TiB"]) == 1
-    assert "the guests need 900.00 TiB of memory" in capsys.readouterr().err
+    assert "the guests need 900.0 TiB of memory" in capsys.readouterr().err
 
 
 def test_help_names_what_it_needs(capsys: pytest.CaptureFixture[str]) -> None:
