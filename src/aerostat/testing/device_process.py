@@ -1,7 +1,5 @@
 """A balloon device in a process of its own, for laboratory guests. Touches processes."""
 
-import asyncio
-import contextlib
 import stat
 import sys
 from pathlib import Path
@@ -48,13 +46,7 @@ class DeviceProcess(LabProcess):
 
     async def stop(self, within: float = 5.0) -> None:
         """End the device by SIGTERM, and kill it after `within` seconds. Stop its guest first."""
-        if self._process is not None and self.alive:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.terminate()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(within):
-                    await self.exited()
-        await self.kill()
+        await self._end_by(self._terminate, within)
 
     async def kill(self) -> None:
         """End the device at once, and remove its sockets."""

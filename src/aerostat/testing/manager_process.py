@@ -4,7 +4,6 @@ Touches processes, and the manager's files in the run directory.
 """
 
 import asyncio
-import contextlib
 import json
 import os
 import subprocess
@@ -121,13 +120,7 @@ class ManagerProcess(LabProcess):
 
     async def stop(self, within: float = 10.0) -> int:
         """End it by SIGTERM, and kill it after `within` seconds; return its exit status."""
-        if self._process is not None and self.alive:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.terminate()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(within):
-                    await self.exited()
-        await self.kill()
+        await self._end_by(self._terminate, within)
         return await self.exited()
 
     async def kill(self) -> None:

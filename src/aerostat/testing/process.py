@@ -7,9 +7,10 @@ import asyncio
 import contextlib
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
+from aerostat.errors import LinkError, PeerError
 from aerostat.testing.sessions import Session
 
 _LAST_WORDS = 500  # bytes of a log that an error message repeats
@@ -42,6 +43,20 @@ class LabProcess:
         """Wait for the process to end; return its exit status, negative for a signal."""
         assert self._process is not None, f"{self.name} was never started"
         return await self._process.wait()
+
+    async def _end_by(self, ask: Callable[[], Awaitable[object]], within: float) -> None:
+        """Have `ask` ask the process to end, and kill it after `within` seconds."""
+        if self.alive:
+            with contextlib.suppress(TimeoutError, LinkError, PeerError, ProcessLookupError):
+                async with asyncio.timeout(within):
+                    await ask()
+                    await self.exited()
+        await self.kill()
+
+    async def _terminate(self) -> None:
+        """Ask the process to end by SIGTERM. Never for a user-mode Linux."""
+        assert self._process is not None
+        self._process.terminate()
 
     async def kill(self) -> None:
         """End the process at once, and all that it forked."""

@@ -218,11 +218,7 @@ class QemuGuest(LabProcess):
 
     async def stop(self, within: float = 10.0) -> None:
         """End the guest: ask it to power off, and kill it after `within` seconds."""
-        with contextlib.suppress(TimeoutError, LinkError, PeerError):
-            async with asyncio.timeout(within):
-                await self.command("poweroff", within=within)
-                await self.exited()
-        await self.kill()
+        await self._end_by(lambda: self.command("poweroff", within=within), within)
 
     async def kill(self) -> None:
         """End the guest at once, and remove its socket."""

@@ -242,11 +242,7 @@ class UmlGuest(LabProcess):
 
         Stop guests before their devices.
         """
-        with contextlib.suppress(TimeoutError, LinkError, PeerError):
-            async with asyncio.timeout(within):
-                await self.command("poweroff", within=within)
-                await self.exited()
-        await self.kill()
+        await self._end_by(lambda: self.command("poweroff", within=within), within)
 
     async def kill(self) -> None:
         """End the guest at once, helpers and all, and remove what it left."""
