@@ -7,7 +7,6 @@ was not shared is touched or given away.
 import os
 import socket
 import struct
-from pathlib import Path
 from random import Random
 
 from hypothesis import given, settings
@@ -18,6 +17,7 @@ from aerostat.device.guest import Guest
 from aerostat.device.link import Link
 from aerostat.device.log import Log
 from aerostat.device.loop import Loop
+from aerostat.testing.descriptors import open_descriptors
 from aerostat.testing.mock_driver import BalloonDriver
 from aerostat.testing.mock_frontend import USER_BASE, SharedFile
 from aerostat.vhost_user import messages
@@ -184,14 +184,3 @@ def test_nothing_is_raised_leaked_or_touched(seed: int) -> None:
     assert os.pread(shared.descriptor, OFFSET, 0) == SECRET
     shared.close()
     assert open_descriptors() == before
-
-
-def open_descriptors() -> set[str]:
-    """Return this process's descriptors, by what they are."""
-    links = set()
-    for entry in Path("/proc/self/fd").iterdir():
-        try:
-            links.add(f"{entry.name} {entry.readlink()}")
-        except FileNotFoundError:  # the listing's own
-            continue
-    return {link for link in links if "/proc/" not in link}

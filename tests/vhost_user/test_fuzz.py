@@ -2,12 +2,12 @@
 
 import os
 import struct
-from pathlib import Path
 from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aerostat.testing.descriptors import open_descriptors
 from aerostat.vhost_user import events, messages
 from aerostat.vhost_user.backend import Backend
 from aerostat.vhost_user.framing import ConversationError
@@ -99,7 +99,7 @@ def test_how_a_stream_is_cut_makes_no_difference(seed: int, size: int) -> None:
 @given(seed=st.integers(0, 2**64 - 1))
 def test_no_descriptor_is_left_behind(seed: int) -> None:
     source = Random(seed)
-    before = open_descriptors()
+    before = open_descriptors("memfd:fuzz")
     backend = Backend(features=7, ring_count=5, config_size=16)
     try:
         for _ in range(source.randint(1, 4)):
@@ -109,15 +109,4 @@ def test_no_descriptor_is_left_behind(seed: int) -> None:
     except ConversationError:
         pass
     backend.close()
-    assert open_descriptors() == before
-
-
-def open_descriptors() -> set[str]:
-    """Return the descriptors of this process that the test made, by what they are."""
-    links = set()
-    for entry in Path("/proc/self/fd").iterdir():
-        try:
-            links.add(f"{entry.name} {entry.readlink()}")
-        except FileNotFoundError:  # the listing's own
-            continue
-    return {link for link in links if "memfd:fuzz" in link}
+    assert open_descriptors("memfd:fuzz") == before
