@@ -6,6 +6,7 @@ A face: may import everything, but imports only click and the core here, so that
 
 import importlib
 import importlib.util
+import io
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -78,6 +79,9 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line `arguments` (those of the process, if None) and exit."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # An arrow that the locale does not have is no reason to end.
+        sys.stdout.reconfigure(errors="replace")
     sys.exit(invoke(arguments))
 
 
