@@ -46,7 +46,9 @@ def test_ctrl_c_while_it_is_loaded_ends_it_quietly() -> None:
 
 def test_what_the_locale_cannot_write_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
-    code = "from aerostat.cli import main as m; m.invoke = lambda _: print('\\u2193 idle'); m.main()"
+    code = (
+        "from aerostat.cli import main as m; m.invoke = lambda _: print('\\u2193 idle'); m.main()"
+    )
     done = python("-c", code)
     assert (done.returncode, done.stdout, done.stderr) == (0, "? idle\n", "")
 
