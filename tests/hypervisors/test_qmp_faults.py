@@ -10,7 +10,9 @@ import pytest
 from aerostat.errors import AerostatError, LinkError
 from aerostat.hypervisors import qmp
 from aerostat.hypervisors.base import Reading
+from aerostat.hypervisors.link import QmpLink
 from aerostat.hypervisors.qmp import QmpConnector
+from aerostat.qmp.framing import encode
 
 MIB = 1 << 20
 
@@ -183,3 +185,13 @@ async def test_a_cancelled_sample_leaves_the_connection_sound(laboratory: Any) -
         await asyncio.wait([sample])
     assert (await laboratory.read(monitor)).statistics
     assert monitor.connections == 1
+
+
+async def test_a_greeting_that_nobody_waits_for_any_more_is_no_error() -> None:
+    link = QmpLink()
+    assert link.negotiated.cancel()
+    version = {"qemu": {"major": 7, "minor": 2, "micro": 22}, "package": ""}
+    link.data_received(encode({"QMP": {"version": version, "capabilities": []}}))
+    link.data_received(b'{"return": {}, "id": 0}\r\n')
+    assert link.error is None
+    link.close()

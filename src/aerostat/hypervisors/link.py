@@ -141,7 +141,7 @@ class QmpLink(asyncio.Protocol):
                 self._answer(command_id, message)
             case Event():
                 self.on_event(message)
-            case Ready():
+            case Ready() if not self.negotiated.done():  # done: whoever opened it was cancelled
                 self.negotiated.set_result(message)
 
     def _answer(self, command_id: int, value: Any) -> None:
