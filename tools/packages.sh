@@ -29,6 +29,7 @@ give_up() {
 
 command -v apt-get >/dev/null || give_up "this is neither Debian nor Ubuntu"
 
+umask 022 # sudo passes it on, and what root installs is for everybody
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
     command -v sudo >/dev/null || give_up "not root, and there is no sudo"
