@@ -44,6 +44,7 @@ class World:
         self.stuck = np.zeros(count, dtype=bool)
         self.locked = np.zeros(count, dtype=bool)
         self.stalls = np.zeros(count)
+        self.extra: dict[Tag, FloatArray] = {}
         self.lies: dict[int, FloatArray] = {}
         self.sampled = np.full(count, np.nan)
         self.statistics = np.full((count, STATISTICS), np.nan)
@@ -62,6 +63,8 @@ class World:
         self.statistics[told, Tag.AVAILABLE_MEMORY] = idle[told]
         self.statistics[told, Tag.FREE_MEMORY] = np.maximum(idle - self.cache, 0.0)[told]
         self.statistics[told, Tag.ALLOC_STALLS] = self.counted[told]
+        for tag, column in self.extra.items():
+            self.statistics[told, tag] = column[told]
         self.sampled[told] = self.now - 0.01
         for row, lie in self.lies.items():
             self.statistics[row] = lie

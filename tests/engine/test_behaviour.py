@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from aerostat.balloon.statistics import Tag
 from aerostat.engine.plan import Condition, Reason
 from aerostat.engine.settings import Settings
-from aerostat.units import MIB
+from aerostat.units import KIB, MIB
 
 Make = Callable[..., Any]
 
@@ -113,6 +114,31 @@ def test_harm_stops_the_taking_and_withdraws_the_request(world: Make) -> None:
     assert plan.reason[0] == Reason.EASE
     assert plan.target_size[0] == host.size[0]
     assert "allocations stall" in plan.explain("guest-0")
+
+
+def test_others_give_their_comfort_for_a_guest_that_is_spared(world: Make) -> None:
+    host = world([512, 512, 512], budget=1100)
+    host.stalls[0] = 40.0
+    plan = host.run(40)
+
+    assert host.size[0] == 512 * MIB
+    assert plan.accounts.exposure[0] == 0
+    assert (host.size[1:] >= plan.want[1:]).all()
+
+
+def test_what_our_own_balloon_reclaims_is_no_harm(world: Make) -> None:
+    host = world([512, 512], budget=500)
+    reclaimed = np.zeros(2)
+    for _ in range(20):
+        before = host.size.copy()
+        host.run(1)
+        # All that the balloons take comes out of page cache, by direct reclaim.
+        reclaimed += before - host.size
+        host.extra = {Tag.DIRECT_RECLAIMS: reclaimed, Tag.ALLOC_STALLS: reclaimed / (128 * KIB)}
+    plan = host.plan()
+
+    assert (plan.pressure < host.settings.harm_pressure).all()
+    assert host.size.sum() <= 500 * MIB
 
 
 def test_a_cooled_down_guest_gives_again(world: Make) -> None:

@@ -64,7 +64,9 @@ class Estimates:
     statistics: FloatArray
     """The last plausible statistics, and ..."""
     sample_time: FloatArray
-    """... when they were made."""
+    """... when they were made, and ..."""
+    sample_size: FloatArray
+    """... the guest's size then."""
 
 
 def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Estimates:
@@ -115,6 +117,7 @@ def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Es
         took_back=took_back,
         statistics=statistics,
         sample_time=sample_time,
+        sample_size=np.where(new, guests.guest_size, state.sample_size),
     )
 
 
@@ -146,9 +149,14 @@ def _growth(
     return np.where(seconds > 0, np.maximum(kept, step * scale), state.growth)
 
 
-def _rate(state: State, guests: Guests, tag: Tag, elapsed: FloatArray) -> FloatArray:
-    """Return a counter's rate; 0 where it is absent, went backwards (a reboot) or is not new."""
-    step = guests.statistics[:, tag] - state.statistics[:, tag]
+def _rate(
+    state: State, guests: Guests, tag: Tag, elapsed: FloatArray, less: FloatArray | float = 0.0
+) -> FloatArray:
+    """Return the rate of a counter's steps beyond `less`.
+
+    It is 0 where the counter is absent, went backwards (a reboot) or is not new.
+    """
+    step = guests.statistics[:, tag] - state.statistics[:, tag] - less
     counted = (step > 0) & (elapsed > 0)
     return np.divide(step, elapsed, out=np.zeros_like(step), where=counted)
 
@@ -163,9 +171,14 @@ def _pressure(
     state: State, guests: Guests, elapsed: FloatArray, scarcity: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Return the pressure that shows now, and its cause."""
+    # A balloon that grows into page cache reclaims it directly, on the guest's account: for each
+    # 32 pages (SWAP_CLUSTER_MAX) a stall. Twice that is put down to us, and is no harm.
+    taken = np.nan_to_num(np.maximum(state.sample_size - guests.guest_size, 0.0), nan=0.0)
+    our_reclaim = 2.0 * taken
+    our_stalls = our_reclaim / (32 * PAGE_SIZE)
 
-    def rate(tag: Tag) -> FloatArray:
-        return _rate(state, guests, tag, elapsed)
+    def rate(tag: Tag, less: FloatArray | float = 0.0) -> FloatArray:
+        return _rate(state, guests, tag, elapsed, less)
 
     def score(value: FloatArray, half: FloatArray | float) -> FloatArray:
         """Return 0 for 0, 1/2 for `half`, towards 1 for much more."""
@@ -180,8 +193,8 @@ def _pressure(
     scores[Cause.SWAP_OUT] = score(rate(Tag.SWAP_OUT), one_percent)
     # Programs that start fault too: alone, major faults never make a distress.
     scores[Cause.MAJOR_FAULTS] = 0.45 * score(np.maximum(faults, 0.0), 100.0)
-    scores[Cause.STALLS] = score(rate(Tag.ALLOC_STALLS), 10.0)
-    scores[Cause.DIRECT_RECLAIM] = score(rate(Tag.DIRECT_RECLAIMS), one_percent)
+    scores[Cause.STALLS] = score(rate(Tag.ALLOC_STALLS, our_stalls), 10.0)
+    scores[Cause.DIRECT_RECLAIM] = score(rate(Tag.DIRECT_RECLAIMS, our_reclaim), one_percent)
     scores[Cause.OOM_KILL] = rate(Tag.OOM_KILLS) > 0
 
     found = 1.0 - np.prod(1.0 - scores, axis=0)

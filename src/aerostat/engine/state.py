@@ -30,6 +30,8 @@ class State:
     """The last plausible sample, shape (guests, 16)."""
     sample_time: FloatArray
     """When it was made."""
+    sample_size: FloatArray
+    """The guest's size then."""
     guest_size: FloatArray
     held: FloatArray
 

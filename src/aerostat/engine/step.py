@@ -40,8 +40,10 @@ def step(
 
     harmed = estimates.pressure >= settings.harm_pressure
     harm_time = np.where(harmed, now, np.minimum(state.harm_time, now))
+    spared = harmed | (now - harm_time < settings.cooldown)
     fixed = np.isin(condition, (Condition.EXEMPT, Condition.USELESS))
-    targets = divide(hosts, guests, estimates, ~fixed, blind, settings)
+    keeps = spared | (condition == Condition.STUCK)
+    targets = divide(hosts, guests, estimates, ~fixed, blind, keeps, settings)
     situation = Situation(
         elapsed=_elapsed(state, now, settings),
         guests=guests,
@@ -51,7 +53,7 @@ def step(
         condition=condition,
         blind=blind,
         distressed=estimates.acute >= settings.distress_pressure,
-        harmed=harmed | (now - harm_time < settings.cooldown),
+        harmed=spared,
         unmoved=unmoved,
     )
     decision = decide(situation, settings)
@@ -138,6 +140,7 @@ def _remember(
         state,
         statistics=estimates.statistics,
         sample_time=estimates.sample_time,
+        sample_size=estimates.sample_size,
         guest_size=guests.guest_size,
         held=ledger.held,
         demand=estimates.demand,

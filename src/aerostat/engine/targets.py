@@ -6,7 +6,8 @@ The budget is divided in pourings (`aerostat.engine.fill`), each over all guests
    says that it needs, reserve included: nobody else's claim touches that;
 2. what is spare then goes to guests that use more than their entitlement, real use before
    anybody's reserve;
-3. then to those that have more but cannot show a need (stale, silent): they may keep it;
+3. then to those that have more without showing a need, and from which nothing may be taken now
+   (stale or silent, stuck, or lately harmed): they may keep it, at the cost of others' comfort;
 4. what is left, but for a small pool, makes everybody comfortable, except in ``density`` mode,
    which leaves it to the host.
 
@@ -43,12 +44,13 @@ def divide(
     estimates: Estimates,
     movable: BoolArray,
     blind: BoolArray,
+    keeps: BoolArray,
     settings: Settings,
 ) -> Targets:
     """Divide each host's budget among its guests.
 
     Guests that are not `movable` keep the size that they have, and the rest share what that
-    leaves. `blind` marks guests whose need is not known.
+    leaves. `blind` marks guests whose need is not known, `keeps` those that cannot be shrunk now.
     """
     low = np.where(movable, guests.guarantee, guests.guest_size)
     high = np.where(movable, guests.ceiling, guests.guest_size)
@@ -71,9 +73,10 @@ def divide(
     needed = pour_onto(needed, np.where(blind, 0.0, np.minimum(want, estimates.in_use)))
     needed = pour_onto(needed, np.where(blind, 0.0, want))
     needed = pour_onto(needed, want)
-    target = needed
+    keep = np.where(keeps, np.clip(guests.guest_size, low, high), 0.0)
+    target = pour_onto(needed, np.maximum(keep, needed))
     if settings.mode == "need":
         comfortable = ~blind & np.isnan(guests.pinned)
         brim = np.where(comfortable, high, 0.0)
-        target = pour_onto(needed, brim, 1.0 - settings.pool_share)
+        target = pour_onto(target, brim, 1.0 - settings.pool_share)
     return Targets(entitlement=entitlement, want=want, needed=needed, target=target)
