@@ -116,6 +116,19 @@ def test_harm_stops_the_taking_and_withdraws_the_request(world: Make) -> None:
     assert "allocations stall" in plan.explain("guest-0")
 
 
+def test_a_guest_that_has_what_it_needs_is_not_grown_for_its_stalls(world: Make) -> None:
+    # It recycles its own page cache, say: what it needs by its own figures it has.
+    host = world([512, 512, 512], budget=900)
+    host.run(60)
+    before = host.size[0]
+    host.stalls[0] = 40.0
+    plan = host.run(5)
+
+    assert plan.acute[0] >= host.settings.distress_pressure
+    assert host.size[0] <= before + plan.accounts.budget[0] * host.settings.pool_share
+    assert plan.reason[0] != Reason.GROW_DISTRESS
+
+
 def test_others_give_their_comfort_for_a_guest_that_is_spared(world: Make) -> None:
     host = world([512, 512, 512], budget=1100)
     host.stalls[0] = 40.0

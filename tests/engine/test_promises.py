@@ -147,7 +147,7 @@ def test_promise_3_distress_is_answered_at_once_up_to_the_entitlement(
     def check(host: Any, before: State, plan: Plan) -> None:
         fresh = plan.condition == Condition.FRESH
         distressed = fresh & (plan.acute >= host.settings.distress_pressure)
-        distressed &= np.isnan(host.pinned)
+        distressed &= np.isnan(host.pinned) & (plan.want > plan.guest_size)
         short = np.where(distressed, plan.entitlement - permitted_before(plan), 0)
         room = max(plan.accounts.spare[0], plan.accounts.cover[0])
         if np.maximum(short, 0).sum() <= room:

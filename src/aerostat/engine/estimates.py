@@ -172,10 +172,11 @@ def _pressure(
 ) -> tuple[FloatArray, FloatArray]:
     """Return the pressure that shows now, and its cause."""
     # A balloon that grows into page cache reclaims it directly, on the guest's account: for each
-    # 32 pages (SWAP_CLUSTER_MAX) a stall. Twice that is put down to us, and is no harm.
+    # 32 pages (SWAP_CLUSTER_MAX) at most a stall. That is put down to us, and is no harm; of the
+    # bytes twice as many, since a stall frees more than was asked for.
     taken = np.nan_to_num(np.maximum(state.sample_size - guests.guest_size, 0.0), nan=0.0)
     our_reclaim = 2.0 * taken
-    our_stalls = our_reclaim / (32 * PAGE_SIZE)
+    our_stalls = taken / (32 * PAGE_SIZE)
 
     def rate(tag: Tag, less: FloatArray | float = 0.0) -> FloatArray:
         return _rate(state, guests, tag, elapsed, less)

@@ -88,10 +88,12 @@ def decide(situation: Situation, settings: Settings) -> Decision:
     survival = (situation.accounts.urgency > 1.0)[guests.host]
     move(shrink < situation.ledger.permitted, shrink, shrink_reason)
     move(situation.unmoved & ~situation.left_alone, guests.guest_size, Reason.WITHDRAW)
-    ease = situation.draining & situation.harmed & ~survival & ~situation.left_alone
-    move(ease, guests.guest_size, Reason.EASE)
+    # Whoever feels it, or needs about all that is left, is asked for no more.
     grows = grow > situation.asked_size
-    move(grows, np.where(ease, np.maximum(grow, guests.guest_size), grow), grow_reason)
+    ease = situation.harmed & ~survival | grows & (grow <= guests.guest_size + SETTLED)
+    ease &= situation.draining & ~situation.left_alone
+    move(ease, guests.guest_size, Reason.EASE)
+    move(grows & (~ease | (grow > guests.guest_size + SETTLED)), grow, grow_reason)
     # Nothing to ask where that is what was asked last, or what there is.
     target[target == situation.asked_size] = np.nan
     return Decision(target_size=target, reason=reason, need=need)

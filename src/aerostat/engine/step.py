@@ -52,7 +52,9 @@ def step(
         targets=targets,
         condition=condition,
         blind=blind,
-        distressed=estimates.acute >= settings.distress_pressure,
+        # A guest that has what it needs may feel its own page cache turn over; more is comfort.
+        distressed=(estimates.acute >= settings.distress_pressure)
+        & (targets.want > guests.guest_size),
         harmed=spared,
         unmoved=unmoved,
     )
