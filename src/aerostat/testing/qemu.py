@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import functools
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -121,7 +122,7 @@ class QemuGuest(LabProcess):
                 *self._machine(),
                 *("-kernel", parts.kernel, "-initrd", initrd),
                 # Without init_on_alloc an inflation is five times as fast when emulated.
-                *("-append", "console=ttyS0 quiet panic=-1 init_on_alloc=0"),
+                *("-append", "console=ttyS0 loglevel=1 panic=-1 init_on_alloc=0"),
                 *("-serial", f"file:{self.kernel_log}"),
                 *("-chardev", f"socket,id=commands,fd={theirs.fileno()}"),
                 *("-serial", "chardev:commands"),
@@ -191,9 +192,11 @@ class QemuGuest(LabProcess):
 
     async def _answer(self, do: str) -> list[str]:
         lines = []
-        while not (line := await self._line()).startswith(f"={self._number} "):
+        # The kernel speaks on the same console, and not only between two lines.
+        ends = re.compile(rf"={self._number} (\d+)")
+        while (end := ends.search(line := await self._line())) is None:
             lines.append(line)
-        if not line.endswith(" 0"):
+        if end[1] != "0":
             raise PeerError(f"guest {self.name}: {do} failed: {' | '.join(lines)}")
         return lines
 

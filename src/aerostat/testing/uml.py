@@ -33,6 +33,7 @@ GET_IT = "install it with: sudo apt-get install user-mode-linux"
 _MODULE_TREES = ("/usr/lib/uml/modules", "/lib/modules", "/usr/lib/modules")
 _BALLOON_DEVICE_ID = 5  # virtio 1.2, 5.5.1
 _PLAYER = "workload"  # the worker that plays it
+_MOST_REQUESTS = 16  # under way at once; a terminal loses what goes beyond its 4096 bytes
 _LONGEST_LINE = 1 * MIB  # a reply; bounds what a broken guest makes us keep
 
 
@@ -105,6 +106,7 @@ class UmlGuest(LabProcess):
         self._listener: asyncio.Task[None] | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._numbers = itertools.count(1)
+        self._turns = asyncio.Semaphore(_MOST_REQUESTS)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
 
     async def start(self, within: float = 30.0) -> None:
@@ -210,8 +212,8 @@ class UmlGuest(LabProcess):
         request = {"id": number, "do": do, **arguments} | ({"worker": worker} if worker else {})
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
-            self._writer.write(json.dumps(request).encode() + b"\n")
-            async with asyncio.timeout(within):
+            async with asyncio.timeout(within), self._turns:
+                self._writer.write(json.dumps(request).encode() + b"\n")
                 return await answer
         except TimeoutError as error:
             raise LinkError(f"guest {self.name} did not {do} within {within} s") from error
