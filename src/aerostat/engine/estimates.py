@@ -59,8 +59,6 @@ class Estimates:
     acute: FloatArray
     """What the newest figures show by themselves, and how near the guest is to running out."""
     cause: FloatArray
-    took_back: BoolArray
-    """The guest has more memory than it was given: its driver deflated on OOM, or it restarted."""
     statistics: FloatArray
     """The last plausible statistics, and ..."""
     sample_time: FloatArray
@@ -91,6 +89,7 @@ def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Es
     growth = _growth(state, demand, elapsed, settings)
     floor = np.maximum(settings.reserve_floor, settings.reserve_share * guests.max_size)
     limit = np.maximum(floor, settings.reserve_ceiling_share * guests.max_size)
+    # More than it was given: its driver deflated on OOM, or it restarted.
     took_back = guests.guest_size > np.fmax(state.guest_size, state.asked) + settings.smallest_move
     reserve = np.clip(growth, floor, limit)
     felt, causes = _pressure(state, guests, elapsed, _scarcity(idle, floor, settings))
@@ -101,7 +100,7 @@ def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Es
     # reaction time.
     acute = np.maximum(felt, _scarcity(idle, reserve, settings))
     cause = np.where(felt >= kept, causes, state.cause)
-    cause = np.where(acute > np.maximum(felt, kept), Cause.SCARCITY, cause)
+    cause = np.where(acute > pressure, Cause.SCARCITY, cause)
     return Estimates(
         plausible=plausible,
         age=age,
@@ -114,7 +113,6 @@ def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Es
         pressure=np.where(took_back, np.maximum(pressure, settings.harm_pressure), pressure),
         acute=acute,
         cause=np.where(took_back & (cause == Cause.NOTHING), Cause.TOOK_BACK, cause),
-        took_back=took_back,
         statistics=statistics,
         sample_time=sample_time,
         sample_size=np.where(new, guests.guest_size, state.sample_size),

@@ -33,6 +33,8 @@ class Situation:
     accounts: Accounts
     targets: Targets
     condition: IntArray
+    left_alone: BoolArray
+    """The guest is asked for nothing at all: it is exempt, or its balloon is useless."""
     blind: BoolArray
     distressed: BoolArray
     harmed: BoolArray
@@ -49,11 +51,6 @@ class Situation:
     def draining(self) -> BoolArray:
         """Tell where a request to shrink is under way."""
         return self.ledger.asked < self.guests.guest_size
-
-    @property
-    def left_alone(self) -> BoolArray:
-        """Tell which guests are asked for nothing at all."""
-        return np.isin(self.condition, (Condition.EXEMPT, Condition.USELESS))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

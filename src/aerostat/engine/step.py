@@ -41,9 +41,9 @@ def step(
     harmed = estimates.pressure >= settings.harm_pressure
     harm_time = np.where(harmed, now, np.minimum(state.harm_time, now))
     spared = harmed | (now - harm_time < settings.cooldown)
-    fixed = np.isin(condition, (Condition.EXEMPT, Condition.USELESS))
+    left_alone = np.isin(condition, (Condition.EXEMPT, Condition.USELESS))
     keeps = spared | (condition == Condition.STUCK)
-    targets = divide(hosts, guests, estimates, ~fixed, blind, keeps, settings)
+    targets = divide(hosts, guests, estimates, ~left_alone, blind, keeps, settings)
     situation = Situation(
         elapsed=_elapsed(state, now, settings),
         guests=guests,
@@ -51,6 +51,7 @@ def step(
         accounts=accounts,
         targets=targets,
         condition=condition,
+        left_alone=left_alone,
         blind=blind,
         # A guest that has what it needs may feel its own page cache turn over; more is comfort.
         distressed=(estimates.acute >= settings.distress_pressure)
