@@ -13,12 +13,18 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "aerostat"
 
-CORE = {"units", "errors", "virtio", "balloon", "vhost_user", "qmp", "engine"}
-ADAPTERS = {"device", "hypervisors", "host", "daemon"}
+CORE = {"units", "errors", "virtio", "balloon", "vhost_user", "qmp", "engine", "model"}
+ADAPTERS = {"device", "guest", "process_guest", "hypervisors", "host", "daemon"}
 FACES = {"cli", "tui", "demo", "testing", "__init__", "__main__"}
 
-STANDARD_LIBRARY_ONLY = (CORE - {"engine"}) | {"device"}
-"""What a device process loads."""
+STANDARD_LIBRARY_ONLY = (CORE - {"engine", "model"}) | {"device", "guest"}
+"""What a device process loads, and what runs inside a guest."""
+
+IN_GUESTS = (
+    "__init__.py", "errors.py", "units.py", "virtio/*.py", "guest/*.py",
+    "balloon/__init__.py", "balloon/abi.py", "balloon/driver*.py", "balloon/statistics.py",
+)  # fmt: skip
+OLDEST_PYTHON_IN_GUESTS = (3, 9)
 
 NO_IO = {
     "asyncio", "ctypes", "fcntl", "io", "logging", "mmap", "os", "pathlib", "select", "selectors",
@@ -114,6 +120,40 @@ def test_a_room_is_not_too_full_and_says_what_it_is(path: Path) -> None:
 
     assert len(text.splitlines()) <= 400
     assert ast.get_docstring(ast.parse(text)) or path.name == "__main__.py"
+
+
+def in_guests() -> list[Path]:
+    return sorted(path for pattern in IN_GUESTS for path in SOURCE.glob(pattern))
+
+
+def test_what_runs_in_a_guest_needs_no_newer_python_than_guests_have() -> None:
+    oldest = ".".join(map(str, OLDEST_PYTHON_IN_GUESTS))
+    vermin = "import sys, vermin; sys.exit(vermin.main())"
+    command = [sys.executable, "-c", vermin, f"--target={oldest}-", "--no-tips"]
+    checked = subprocess.run(
+        [*command, "--violations", *in_guests()], capture_output=True, text=True, check=False
+    )
+
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_what_runs_in_a_guest_imports_nothing_else_of_ours() -> None:
+    there = {
+        ".".join(("aerostat", *path.relative_to(SOURCE).with_suffix("").parts)).removesuffix(
+            ".__init__"
+        )
+        for path in in_guests()
+    }
+    outside = {
+        (path.name, name)
+        for path in in_guests()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom)
+        for name in [node.module or ""]
+        if name.startswith("aerostat") and name not in there
+    }
+
+    assert outside == set()
 
 
 def test_the_package_itself_loads_nothing() -> None:

@@ -8,6 +8,8 @@ is to be checked is copied first, once (`read`), and what is to be shared is acc
 word at a time (`SharedWords`).
 """
 
+from __future__ import annotations
+
 import os
 import sys
 from bisect import bisect_right

@@ -5,6 +5,8 @@ notifications sends them. Those are never suppressed, and EVENT_IDX is not imple
 would need a fence between a store and a load, and Python has none.
 """
 
+from __future__ import annotations
+
 from struct import Struct
 
 from aerostat.errors import PeerError
