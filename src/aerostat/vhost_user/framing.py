@@ -1,8 +1,8 @@
 """Cutting a byte stream into vhost-user messages, each with the descriptors that came with it.
 
-Implements "Header" of QEMU's "Vhost-user Protocol" for the side that receives requests, and the
-bounds that keep a hostile peer's numbers small. Touches no socket; it owns the descriptors it
-is given until somebody takes them. Standard library only.
+Implements "Header" of QEMU's "Vhost-user Protocol" for requests as for replies, and the bounds
+that keep a hostile peer's numbers small. Touches no socket; it owns the descriptors it is given
+until somebody takes them. Standard library only.
 """
 
 from collections.abc import Iterable
@@ -17,9 +17,10 @@ class ConversationError(PeerError):
 
 
 class Incoming:
-    """Requests on their way in."""
+    """Requests on their way in; with `replies`, replies and nothing else."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, replies: bool = False) -> None:
+        self._replies = replies
         self.descriptors: list[OwnedDescriptor] = []
         self._input = bytearray()
         self._header: messages.Header | None = None
@@ -79,7 +80,8 @@ class Incoming:
     def _check(self, header: messages.Header) -> None:
         if header.flags & messages.VERSION_MASK != messages.VERSION:
             raise self.broken(f"version {header.flags & messages.VERSION_MASK}")
-        if header.flags & messages.FLAG_REPLY:
-            raise self.broken(f"a reply where a request was due ({header.request})")
+        if bool(header.flags & messages.FLAG_REPLY) != self._replies:
+            due = "a reply" if self._replies else "a request"
+            raise self.broken(f"{due} was due, flags {header.flags:#x} ({header.request})")
         if header.size > messages.MAX_PAYLOAD:
             raise self.broken(f"a payload of {header.size} bytes")

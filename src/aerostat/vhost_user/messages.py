@@ -36,9 +36,13 @@ class Request(enum.IntEnum):
     GET_QUEUE_NUM = 17
     SET_VRING_ENABLE = 18
     SET_BACKEND_REQ_FD = 21
+    SET_VRING_ENDIAN = 23
     GET_CONFIG = 24
     SET_CONFIG = 25
     RESET_DEVICE = 34
+    GET_MAX_MEM_SLOTS = 36
+    ADD_MEM_REG = 37
+    REM_MEM_REG = 38
 
 
 class BackendRequest(enum.IntEnum):
@@ -53,8 +57,10 @@ class ProtocolFeature(enum.IntEnum):
     MQ = 0
     REPLY_ACK = 3
     BACKEND_REQ = 5
+    CROSS_ENDIAN = 6
     CONFIG = 9
     RESET_DEVICE = 13
+    CONFIGURE_MEM_SLOTS = 15
 
 
 # The virtio feature bit by which vhost-user says that it has protocol features
@@ -81,11 +87,16 @@ MAX_CONFIG_SIZE = 256
 RING_INDEX_MASK = 0xFF
 RING_NO_DESCRIPTOR = 0x100
 
+# SET_VRING_ENDIAN: whose byte order a legacy guest's rings are in.
+RING_LITTLE_ENDIAN = 0
+RING_BIG_ENDIAN = 1
+
 _HEADER = struct.Struct("=III")
 _U64 = struct.Struct("=Q")
 _RING_STATE = struct.Struct("=II")
 _RING_ADDRESSES = struct.Struct("=IIQQQQ")
 _TABLE_HEAD = struct.Struct("=II")
+_SINGLE_HEAD = struct.Struct("=Q")
 _REGION = struct.Struct("=QQQQ")
 _CONFIG_HEAD = struct.Struct("=III")
 
@@ -196,6 +207,18 @@ def decode_u64(payload: bytes) -> int:
 def encode_memory_table(regions: tuple[RegionDescription, ...]) -> bytes:
     """Return the payload of SET_MEM_TABLE."""
     return _TABLE_HEAD.pack(len(regions), 0) + b"".join(_REGION.pack(*part) for part in regions)
+
+
+def encode_region(region: RegionDescription) -> bytes:
+    """Return the payload of ADD_MEM_REG and REM_MEM_REG."""
+    return _SINGLE_HEAD.pack(0) + _REGION.pack(*region)
+
+
+def decode_region(payload: bytes) -> RegionDescription:
+    """Decode the payload of ADD_MEM_REG and REM_MEM_REG."""
+    if len(payload) != _SINGLE_HEAD.size + _REGION.size:
+        raise PayloadError(f"a single region in {len(payload)} bytes")
+    return RegionDescription._make(_REGION.unpack_from(payload, _SINGLE_HEAD.size))
 
 
 def decode_memory_table(payload: bytes) -> tuple[RegionDescription, ...]:
