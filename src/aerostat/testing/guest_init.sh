@@ -34,6 +34,7 @@ while read -r number command argument; do
     churn) churn "$argument" & ;;
     rest) kill $! && wait ; rm -f /store/churn ;;
     huge) echo "$argument" >/proc/sys/vm/nr_hugepages ;;
+    run) eval "$argument" ;;
     poweroff) echo "=$number 0" && sleep 0.1 && poweroff -f ;;
     *) false ;;
     esac

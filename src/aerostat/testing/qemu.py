@@ -1,6 +1,6 @@
 """QEMU guests: Debian's cloud kernel and busybox, with QEMU's own balloon or a device process.
 
-Needs QEMU (any from 7.2 on; emulation is enough, KVM is never used) and what ``make lab`` puts
+Needs QEMU (any from 7.2 on; emulation is enough, KVM is used only on request) and what ``make lab`` puts
 into build/lab; a guest is up in about five seconds. Touches processes, the run directory, and the
 parts in build/lab.
 """
@@ -30,6 +30,13 @@ _MODULES = ("virtio_pci", "virtio_balloon")
 GENERIC_DEVICE = "vhost-user-test-device-pci"
 # Its own parameters for a balloon: virtio 1.2, 5.5.1 (device id), 5.5.2 (queues), 5.5.4.
 _BALLOON = "virtio-id=5,num_vqs=5,vq_size=128,config_size=16"
+
+# Emulation. The small translation buffer keeps QEMU's own memory small.
+TCG = "tcg,tb-size=16"
+
+# What a guest's memory is made of: a file that can be shared, or ordinary anonymous memory.
+MEMFD = "memory-backend-memfd"
+ANONYMOUS = "memory-backend-ram"
 
 
 def find_program() -> str:
@@ -87,15 +94,25 @@ class QemuGuest(LabProcess):
     `size` is the guest's memory in bytes; `directory` is where its log and its QMP socket
     `control`, ``NAME.sock`` or ``NAME.qemu.sock``, go, and must have a short path.
     `device_socket` is the vhost-user socket of its balloon device, which takes a QEMU that has
-    `GENERIC_DEVICE`; without one the balloon is QEMU's own.
+    `GENERIC_DEVICE`; without one the balloon is QEMU's own. `memory` is `MEMFD` or `ANONYMOUS`,
+    which no device process can serve; `accelerator` is QEMU's ``-accel``.
     """
 
     def __init__(
-        self, name: str, *, size: int, directory: Path, device_socket: Path | None = None
+        self,
+        name: str,
+        *,
+        size: int,
+        directory: Path,
+        device_socket: Path | None = None,
+        memory: str = MEMFD,
+        accelerator: str = TCG,
     ) -> None:
         super().__init__(name, directory=directory)
         self.size = size
         self.device_socket = device_socket
+        self.memory = memory
+        self.accelerator = accelerator
         # NAME.sock is where managers look for a balloon: with a device process, that is its own.
         self.control = directory / (f"{name}.qemu.sock" if device_socket else f"{name}.sock")
         self.kernel_log = directory / f"{name}.kernel.log"
@@ -150,10 +167,9 @@ class QemuGuest(LabProcess):
         return [
             *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
             *("-name", self.name),
-            # The small translation buffer keeps QEMU's own memory small.
-            *("-machine", "q35,memory-backend=memory", "-accel", "tcg,tb-size=16"),
+            *("-machine", "q35,memory-backend=memory", "-accel", self.accelerator),
             *("-cpu", "qemu64", "-m", f"{self.size // MIB}M"),
-            *("-object", f"memory-backend-memfd,id=memory,size={self.size // MIB}M"),
+            *("-object", f"{self.memory},id=memory,size={self.size // MIB}M"),
             *self._balloon(),
             *("-qmp", f"unix:{self.control},server=on,wait=off"),
         ]
