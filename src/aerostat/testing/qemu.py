@@ -1,8 +1,8 @@
 """QEMU guests: Debian's cloud kernel and busybox, with QEMU's own balloon or a device process.
 
-Needs QEMU (any from 7.2 on; emulation is enough, KVM is used only on request) and what ``make lab`` puts
-into build/lab; a guest is up in about five seconds. Touches processes, the run directory, and the
-parts in build/lab.
+Needs QEMU (any from 7.2 on; emulation is enough, KVM is used only on request) and what
+``make lab`` puts into build/lab; a guest is up in about five seconds. Touches processes, the run
+directory, and the parts in build/lab.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import re
 import shutil
 import socket
 import subprocess
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -25,6 +26,12 @@ from aerostat.units import MIB
 PROGRAM = "qemu-system-x86_64"
 GET_IT = "get it with: make lab"
 _MODULES = ("virtio_pci", "virtio_balloon")
+
+#: Properties of QEMU's own balloon, unless a guest is given others.
+OWN_BALLOON = "deflate-on-oom=on"
+
+# Without init_on_alloc an inflation is five times as fast when emulated.
+_KERNEL_ARGUMENTS = "console=ttyS0 loglevel=1 panic=-1 init_on_alloc=0"
 
 # QEMU's device for any vhost-user back-end, which users can create since QEMU 10.2.
 GENERIC_DEVICE = "vhost-user-test-device-pci"
@@ -64,7 +71,8 @@ class Parts:
     """
 
     def __init__(self, directory: Path | None = None) -> None:
-        directory = directory or Path(os.environ.get("AEROSTAT_LAB", "build/lab"))
+        self.directory = directory or Path(os.environ.get("AEROSTAT_LAB", "build/lab"))
+        directory = self.directory
         self.program = find_program()
         try:
             self.kernel = next(directory.glob("boot/vmlinuz-*"))
@@ -94,8 +102,8 @@ class QemuGuest(LabProcess):
     `size` is the guest's memory in bytes; `directory` is where its log and its QMP socket
     `control`, ``NAME.sock`` or ``NAME.qemu.sock``, go, and must have a short path.
     `device_socket` is the vhost-user socket of its balloon device, which takes a QEMU that has
-    `GENERIC_DEVICE`; without one the balloon is QEMU's own. `memory` is `MEMFD` or `ANONYMOUS`,
-    which no device process can serve; `accelerator` is QEMU's ``-accel``.
+    `GENERIC_DEVICE`; without one the balloon is QEMU's own, with the properties `balloon`.
+    `arguments` are further ones for its kernel.
     """
 
     def __init__(
@@ -105,14 +113,14 @@ class QemuGuest(LabProcess):
         size: int,
         directory: Path,
         device_socket: Path | None = None,
-        memory: str = MEMFD,
-        accelerator: str = TCG,
+        balloon: str = OWN_BALLOON,
+        arguments: Sequence[str] = (),
     ) -> None:
         super().__init__(name, directory=directory)
         self.size = size
         self.device_socket = device_socket
-        self.memory = memory
-        self.accelerator = accelerator
+        self.balloon = balloon
+        self.arguments = arguments
         # NAME.sock is where managers look for a balloon: with a device process, that is its own.
         self.control = directory / (f"{name}.qemu.sock" if device_socket else f"{name}.sock")
         self.kernel_log = directory / f"{name}.kernel.log"
@@ -131,15 +139,14 @@ class QemuGuest(LabProcess):
         if self.device_socket is not None and not has_device(parts.program, GENERIC_DEVICE):
             raise MissingError(f"{parts.program} has no {GENERIC_DEVICE}: it is older than 10.2")
         initrd = self.directory / f"{self.name}.initramfs"
-        initrd.write_bytes(parts.initramfs())
+        initrd.write_bytes(self._initramfs(parts))
         ours, theirs = socket.socketpair()
         with theirs:
             await self._spawn(
                 parts.program,
                 *self._machine(),
                 *("-kernel", parts.kernel, "-initrd", initrd),
-                # Without init_on_alloc an inflation is five times as fast when emulated.
-                *("-append", "console=ttyS0 loglevel=1 panic=-1 init_on_alloc=0"),
+                *("-append", " ".join([_KERNEL_ARGUMENTS, *self.arguments])),
                 *("-serial", f"file:{self.kernel_log}"),
                 *("-chardev", f"socket,id=commands,fd={theirs.fileno()}"),
                 *("-serial", "chardev:commands"),
@@ -163,6 +170,9 @@ class QemuGuest(LabProcess):
         major, minor = self.release.split(".")[:2]
         return int(major), int(minor)
 
+    def _initramfs(self, parts: Parts) -> bytes:
+        return parts.initramfs()
+
     def _machine(self) -> list[str]:
         return [
             *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
@@ -176,7 +186,7 @@ class QemuGuest(LabProcess):
 
     def _balloon(self) -> list[str]:
         if self.device_socket is None:
-            return ["-device", "virtio-balloon-pci,id=balloon0,deflate-on-oom=on"]
+            return ["-device", f"virtio-balloon-pci,id=balloon0,{self.balloon}"]
         return [
             *("-chardev", f"socket,id=balloon,path={self.device_socket}"),
             *("-device", f"{GENERIC_DEVICE},chardev=balloon,{_BALLOON}"),
