@@ -103,7 +103,8 @@ class QemuGuest(LabProcess):
     `control`, ``NAME.sock`` or ``NAME.qemu.sock``, go, and must have a short path.
     `device_socket` is the vhost-user socket of its balloon device, which takes a QEMU that has
     `GENERIC_DEVICE`; without one the balloon is QEMU's own, with the properties `balloon`.
-    `arguments` are further ones for its kernel.
+    `arguments` are further ones for its kernel. `memory` is `MEMFD` or `ANONYMOUS`, which no device
+    process can serve; `accelerator` is QEMU's ``-accel``.
     """
 
     def __init__(
@@ -115,12 +116,16 @@ class QemuGuest(LabProcess):
         device_socket: Path | None = None,
         balloon: str = OWN_BALLOON,
         arguments: Sequence[str] = (),
+        memory: str = MEMFD,
+        accelerator: str = TCG,
     ) -> None:
         super().__init__(name, directory=directory)
         self.size = size
         self.device_socket = device_socket
         self.balloon = balloon
         self.arguments = arguments
+        self.memory = memory
+        self.accelerator = accelerator
         # NAME.sock is where managers look for a balloon: with a device process, that is its own.
         self.control = directory / (f"{name}.qemu.sock" if device_socket else f"{name}.sock")
         self.kernel_log = directory / f"{name}.kernel.log"
