@@ -60,6 +60,7 @@ def test_config_fields_lie_where_the_specification_puts_them() -> None:
     assert (config.actual, config.poison_val) == (0x05060708, 0x0D0E0F10)
 
 
+@pytest.mark.statement("CFG-G-3")
 def test_cfg_g_3_reads_beyond_the_end_are_zeros_of_the_size_asked_for() -> None:
     config = Config()
     config.write(12, b"\xff" * 4, poison=True)
@@ -69,6 +70,7 @@ def test_cfg_g_3_reads_beyond_the_end_are_zeros_of_the_size_asked_for() -> None:
     assert config.read(0, 0) == b""
 
 
+@pytest.mark.statement("CFG-2")
 def test_cfg_2_only_actual_is_taken_from_a_write_of_the_whole_space() -> None:
     """QEMU sends the whole space back, with a stale target in it."""
     config = Config()
@@ -81,6 +83,7 @@ def space(*fields: int) -> bytes:
     return b"".join(field.to_bytes(4, "little") for field in fields)
 
 
+@pytest.mark.statement("DRV-POISON-2")
 def test_drv_poison_2_poison_val_is_taken_where_it_was_negotiated() -> None:
     config = Config()
     config.write(0, bytes.fromhex("11111111 22222222 33333333 44444444"), poison=True)
@@ -88,6 +91,7 @@ def test_drv_poison_2_poison_val_is_taken_where_it_was_negotiated() -> None:
     assert config.num_pages == config.cmd_id == 0
 
 
+@pytest.mark.statement("LEG-OP-3")
 def test_leg_op_3_actual_counts_when_its_last_byte_is_written() -> None:
     config = Config()
     for offset, byte in ((4, b"\x78"), (5, b"\x56"), (6, b"\x34")):
@@ -97,6 +101,7 @@ def test_leg_op_3_actual_counts_when_its_last_byte_is_written() -> None:
     assert config.actual == 0x12345678
 
 
+@pytest.mark.statement("LEG-OP-2")
 def test_leg_op_2_actual_comes_whole_in_one_write() -> None:
     config = Config()
     config.write(4, (300).to_bytes(4, "little"))

@@ -30,12 +30,14 @@ def test_the_default_offer() -> None:
     assert BalloonDevice().features == 0x1_1000_0007
 
 
+@pytest.mark.statement("ST-DEV-4")
 def test_st_dev_4_what_is_not_implemented_is_not_offered() -> None:
     for feature in (abi.FREE_PAGE_HINT, abi.PAGE_REPORTING, 6, 29, 34):
         with pytest.raises(UsageError):
             BalloonDevice(features=DEFAULT_FEATURES | bit(feature))
 
 
+@pytest.mark.statement("ST-DEV-4")
 def test_st_dev_4_any_subset_is_accepted_and_again() -> None:
     device = BalloonDevice()
     for features in (DEFAULT_FEATURES, bit(VERSION_1), 0, DEFAULT_FEATURES):
@@ -43,6 +45,7 @@ def test_st_dev_4_any_subset_is_accepted_and_again() -> None:
         assert device.negotiated == features
 
 
+@pytest.mark.statement("ST-DRV-4")
 def test_st_drv_4_features_that_were_not_offered_are_refused_and_counted() -> None:
     device = BalloonDevice()
     device.accept(bit(VERSION_1))
@@ -64,6 +67,7 @@ def test_targets_are_clamped_and_announced_once(pair: BalloonPair) -> None:
         assert pair.device.read_config(0, 4) == target.to_bytes(4, "little")
 
 
+@pytest.mark.statement("DRV-OP-11")
 def test_drv_op_11_actual_comes_in_with_the_configuration(pair: BalloonPair) -> None:
     assert pair.device.write_config(4, (10).to_bytes(4, "little")) == ActualChanged(40960)
     assert pair.device.write_config(4, (10).to_bytes(4, "little")) is None
@@ -76,6 +80,7 @@ def test_actual_beyond_the_guest_is_not_believed(pair: BalloonPair) -> None:
 
 
 @pytest.mark.parametrize("negotiated", [True, False])
+@pytest.mark.statement("DRV-POISON-2")
 def test_drv_poison_2_poison_val_needs_its_feature(negotiated: bool) -> None:
     features = DEFAULT_FEATURES | bit(abi.PAGE_POISON)
     device = BalloonDevice(features=features)

@@ -23,6 +23,7 @@ def pair() -> BalloonPair:
 
 
 @pytest.mark.parametrize("queue", [Queue.INFLATE, Queue.DEFLATE])
+@pytest.mark.statement("DEV-OP-3")
 def test_dev_op_3_each_request_is_acknowledged_with_len_0(pair: BalloonPair, queue: Queue) -> None:
     send = pair.driver.inflate if queue is Queue.INFLATE else pair.driver.deflate
     heads = [send([5, 4, 3]), send([2050, 9])]
@@ -35,6 +36,7 @@ def test_dev_op_3_each_request_is_acknowledged_with_len_0(pair: BalloonPair, que
     assert pair.faults() == {}
 
 
+@pytest.mark.statement("DEV-OP-2")
 def test_dev_op_2_the_driver_is_told_only_after_the_pages_were_seen_to(pair: BalloonPair) -> None:
     head = pair.driver.inflate([3])
     (event,) = list(pair.device.service(Queue.INFLATE, budget=1))
@@ -76,6 +78,7 @@ def test_an_event_of_a_queue_that_stopped_completes_nothing(pair: BalloonPair) -
     assert pair.driver.collect(Queue.INFLATE) == [Used(head, 0)]
 
 
+@pytest.mark.statement("VQ-DEV-2")
 def test_vq_dev_2_page_numbers_may_be_split_at_any_byte(pair: BalloonPair) -> None:
     heads = [pair.driver.inflate([0x101, 0x302], [1, 1, cut]) for cut in (1, 3)]
     events = pair.serve(Queue.INFLATE)
@@ -154,6 +157,7 @@ def test_bad_requests_go_back_unread_and_the_next_is_served(
     assert elements == b"".join(number.to_bytes(4, "little") for number in (head, 0, good, 0))
 
 
+@pytest.mark.statement("VQ-DEV-1")
 def test_vq_dev_1_a_writable_request_is_acknowledged_unread(pair: BalloonPair) -> None:
     address = 2 * MIB
     pair.memory.write(address, b"\3\0\0\0")

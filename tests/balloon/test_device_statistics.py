@@ -23,6 +23,7 @@ def pair() -> BalloonPair:
     return BalloonPair()
 
 
+@pytest.mark.statement("DEV-STATS-3")
 def test_dev_stats_3_the_first_buffer_is_kept_until_figures_are_wanted(pair: BalloonPair) -> None:
     head = pair.driver.send_statistics(FIGURES)
     assert pair.serve(Queue.STATS) == [StatisticsArrived(FIGURES)]
@@ -39,6 +40,7 @@ def test_dev_stats_3_the_first_buffer_is_kept_until_figures_are_wanted(pair: Bal
     assert pair.faults() == {}
 
 
+@pytest.mark.statement("DEV-STATS-3")
 def test_dev_stats_3_nothing_can_be_asked_of_a_silent_driver(pair: BalloonPair) -> None:
     assert not pair.device.request_statistics()
     pair.driver.send_statistics(FIGURES)
@@ -47,6 +49,7 @@ def test_dev_stats_3_nothing_can_be_asked_of_a_silent_driver(pair: BalloonPair) 
     assert not pair.device.request_statistics()
 
 
+@pytest.mark.statement("DRV-STATS-1")
 def test_drv_stats_1_of_two_buffers_the_older_goes_back(pair: BalloonPair) -> None:
     first = pair.driver.send_statistics({4: 1})
     second = pair.driver.send_statistics({4: 2})
@@ -61,6 +64,7 @@ def test_drv_stats_1_of_two_buffers_the_older_goes_back(pair: BalloonPair) -> No
 
 
 @pytest.mark.parametrize("cut", range(1, 20))
+@pytest.mark.statement("VQ-DEV-2")
 def test_vq_dev_2_entries_may_straddle_descriptors(pair: BalloonPair, cut: int) -> None:
     pair.driver.send_statistics({4: 0x1122334455667788, 5: 1 << 63}, [cut])
     assert pair.serve(Queue.STATS) == [StatisticsArrived({4: 0x1122334455667788, 5: 1 << 63})]
@@ -117,6 +121,7 @@ def test_a_malformed_statistics_chain_is_held_too(pair: BalloonPair) -> None:
     assert pair.device.counters["bad_chains"] == 1
 
 
+@pytest.mark.statement("DRV-STATS-3")
 def test_drv_stats_3_after_a_reset_the_driver_begins_again(pair: BalloonPair) -> None:
     pair.driver.send_statistics(FIGURES)
     pair.serve(Queue.STATS)
@@ -148,6 +153,7 @@ def test_a_held_buffer_is_found_again_after_a_pause_but_is_no_news(pair: Balloon
     assert pair.serve(Queue.STATS) == [StatisticsArrived({4: 2})]
 
 
+@pytest.mark.statement("LEG-STATS-2")
 def test_leg_stats_2_the_first_buffer_of_a_legacy_driver_is_ignored() -> None:
     pair = BalloonPair(features=LEGACY)
     pair.driver.send_statistics({4: 0xDEAD})
@@ -157,6 +163,7 @@ def test_leg_stats_2_the_first_buffer_of_a_legacy_driver_is_ignored() -> None:
     assert pair.serve(Queue.STATS) == [StatisticsArrived(FIGURES)]
 
 
+@pytest.mark.statement("LEG-STATS-2")
 def test_leg_stats_2_holds_for_the_next_legacy_driver_too() -> None:
     pair = BalloonPair(features=LEGACY)
     pair.driver.send_statistics({})
@@ -169,6 +176,7 @@ def test_leg_stats_2_holds_for_the_next_legacy_driver_too() -> None:
     assert pair.serve(Queue.STATS) == []
 
 
+@pytest.mark.statement("LEG-STATS-1")
 def test_leg_stats_1_legacy_buffers_are_in_the_guests_order() -> None:
     pair = BalloonPair(features=LEGACY, byteorder="big")
     pair.driver.send_statistics({})

@@ -60,16 +60,19 @@ def test_any_bytes_parse(payload: bytes, byteorder: Byteorder) -> None:
 
 
 @pytest.mark.parametrize("length", [0, 1, 9, 10, 11, 19, 20])
+@pytest.mark.statement("DRV-STATS-5")
 def test_drv_stats_5_an_incomplete_entry_is_left_out(length: int) -> None:
     payload = encode({4: 1, 5: 2})[:length]
     assert parse(payload) == dict([(4, 1), (5, 2)][: length // 10])
 
 
+@pytest.mark.statement("DEV-STATS-1")
 def test_dev_stats_1_unknown_tags_do_no_harm_and_are_kept() -> None:
     values = {16: 1, Tag.FREE_MEMORY: 2, 0x7FFF: 3, 0xFFFF: 4}
     assert parse(encode(values)) == values
 
 
+@pytest.mark.statement("DEV-STATS-2")
 def test_dev_stats_2_any_order_will_do() -> None:
     values = {int(tag): tag + 100 for tag in Tag}
     backwards = dict(reversed(values.items()))

@@ -64,6 +64,7 @@ def test_empty_buffers_are_left_out(table: Table) -> None:
     assert table.walk() == Chain(0, ((DATA, 4),), ())
 
 
+@pytest.mark.statement("VQ-DRV-3")
 def test_vq_drv_3_a_chain_may_be_as_long_as_the_queue_but_not_longer(table: Table) -> None:
     for index in range(SIZE):
         table.direct(index, DATA + index, 1, NEXT if index < SIZE - 1 else 0, index + 1)
@@ -74,6 +75,7 @@ def test_vq_drv_3_a_chain_may_be_as_long_as_the_queue_but_not_longer(table: Tabl
 
 
 @pytest.mark.parametrize("links", [[0], [1, 0], [1, 2, 1]])
+@pytest.mark.statement("VQ-DRV-3")
 def test_vq_drv_3_loops_end(table: Table, links: list[int]) -> None:
     for index, following in enumerate(links):
         table.direct(index, DATA, 1, NEXT, following)
@@ -89,6 +91,7 @@ def test_next_outside_the_table(table: Table, following: int) -> None:
     assert caught.value.head == 0
 
 
+@pytest.mark.statement("VQ-DRV-2")
 def test_vq_drv_2_readable_after_writable_is_refused(table: Table) -> None:
     table.direct(0, DATA, 1, WRITE | NEXT, 1)
     table.direct(1, DATA, 1)
@@ -106,12 +109,14 @@ def test_indirect_table_is_followed_by_its_own_links(table: Table) -> None:
     assert table.walk(5) == Chain(5, ((DATA, 4), (DATA + 4, 5)), ((DATA + 8, 6),))
 
 
+@pytest.mark.statement("VQ-DEV-3")
 def test_vq_dev_3_write_flag_on_indirect_table_is_ignored(table: Table) -> None:
     length = table.indirect((DATA, 4, 0, 0))
     table.direct(0, TABLE, length, INDIRECT | WRITE)
     assert table.walk() == Chain(0, ((DATA, 4),), ())
 
 
+@pytest.mark.statement("VQ-DEV-3")
 def test_vq_dev_3_direct_descriptors_may_precede_the_indirect_one(table: Table) -> None:
     length = table.indirect((DATA + 1, 4, 0, 0))
     table.direct(0, DATA, 1, NEXT, 1)
@@ -119,12 +124,14 @@ def test_vq_dev_3_direct_descriptors_may_precede_the_indirect_one(table: Table) 
     assert table.walk() == Chain(0, ((DATA, 1), (DATA + 1, 4)), ())
 
 
+@pytest.mark.statement("VQ-DRV-4")
 def test_vq_drv_4_indirect_needs_the_feature(table: Table) -> None:
     table.direct(0, TABLE, table.indirect((DATA, 4, 0, 0)), INDIRECT)
     with pytest.raises(BadChain):
         table.walk(indirect=False)
 
 
+@pytest.mark.statement("VQ-DRV-4")
 def test_vq_drv_4_indirect_tables_do_not_nest(table: Table) -> None:
     length = table.indirect((TABLE, 16, INDIRECT, 0))
     table.direct(0, TABLE, length, INDIRECT)
@@ -132,6 +139,7 @@ def test_vq_drv_4_indirect_tables_do_not_nest(table: Table) -> None:
         table.walk()
 
 
+@pytest.mark.statement("VQ-DRV-4")
 def test_vq_drv_4_an_indirect_descriptor_is_the_last(table: Table) -> None:
     length = table.indirect((DATA, 4, 0, 0))
     table.direct(0, TABLE, length, INDIRECT | NEXT, 1)

@@ -36,6 +36,7 @@ def test_a_chain_goes_there_and_back() -> None:
     assert driver.collect() == [Used(head, 3)]
 
 
+@pytest.mark.statement("VQ-DEV-4")
 def test_vq_dev_4_the_element_is_there_before_the_index_says_so() -> None:
     """The index is published last: at that moment the element can be read."""
     driver, device = make_pair()
@@ -56,6 +57,7 @@ def test_vq_dev_4_the_element_is_there_before_the_index_says_so() -> None:
     assert driver.collect() == [Used(head, 9)]
 
 
+@pytest.mark.statement("VQ-DEV-6")
 def test_vq_dev_6_looking_again_finds_nothing() -> None:
     _, device = make_pair()
     for _ in range(3):
@@ -76,6 +78,7 @@ def test_used_flags_stay_clear() -> None:
 
 
 @pytest.mark.parametrize("jump", [9, 0x8000, 0xFFFF])
+@pytest.mark.statement("VQ-DRV-5")
 def test_vq_drv_5_an_impossible_avail_index_breaks_the_ring(jump: int) -> None:
     driver, device = make_pair(8)
     driver.jump(jump)
@@ -215,6 +218,7 @@ def test_every_legal_size_works(size: int) -> None:
     ("desc", "avail", "used"),
     [(8, 0x1000, 0x2000), (0, 0x1001, 0x2000), (0, 0x1000, 0x2002)],
 )
+@pytest.mark.statement("VQ-DRV-1")
 def test_vq_drv_1_misaligned_parts_are_refused(desc: int, avail: int, used: int) -> None:
     with pytest.raises(BrokenRing, match="misaligned"):
         SplitRing(make_memory((0, 0x10000)), 8, desc, avail, used)
