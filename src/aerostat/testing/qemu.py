@@ -72,16 +72,15 @@ class Parts:
 
     def __init__(self, directory: Path | None = None) -> None:
         self.directory = directory or Path(os.environ.get("AEROSTAT_LAB", "build/lab"))
-        directory = self.directory
         self.program = find_program()
         try:
-            self.kernel = next(directory.glob("boot/vmlinuz-*"))
+            self.kernel = next(self.directory.glob("boot/vmlinuz-*"))
             release = self.kernel.name.removeprefix("vmlinuz-")
-            trees = (directory / "lib/modules", directory / "usr/lib/modules")
+            trees = [self.directory / tree for tree in ("lib/modules", "usr/lib/modules")]
             self.modules = next(tree / release for tree in trees if (tree / release).is_dir())
-            self.busybox = next(directory.glob("**/bin/busybox"))
+            self.busybox = next(self.directory.glob("**/bin/busybox"))
         except StopIteration:
-            raise MissingError(f"no guest kernel in {directory}; {GET_IT}") from None
+            raise MissingError(f"no guest kernel in {self.directory}; {GET_IT}") from None
 
     def initramfs(self) -> bytes:
         """Return the guest's root file system: busybox, the modules, and a shell script as init."""
@@ -202,7 +201,7 @@ class QemuGuest(LabProcess):
         line = await self._reader.readline()
         if not line.endswith(b"\n"):
             raise LinkError(f"guest {self.name} is gone", retryable=False)
-        return line.decode(errors="replace").strip()
+        return line.decode(errors="replace").rstrip()
 
     async def command(self, do: str, argument: object = "", *, within: float = 60.0) -> list[str]:
         """Have the guest do something (see ``guest_init.sh``), and return the lines it says.

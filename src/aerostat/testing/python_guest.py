@@ -1,0 +1,318 @@
+"""QEMU guests with Python inside, on QEMU's own balloon: where the driver of `aerostat.guest` runs.
+
+A `PythonGuest` is a `QemuGuest` whose initramfs also has a Python, its standard library and its
+shared libraries: this very Python, or another that was unpacked (`GuestPython.unpacked`). It is up
+in three or four seconds when emulated, and its files take 25 MiB of the guest's memory. In a test::
+
+    guest = PythonGuest("one", size=512 * MIB, directory=run_directory,
+                        balloon="deflate-on-oom=off,disable-modern=on",
+                        files=package_files())         # aerostat itself, for `python3 -m aerostat…`
+    await guest.start()                                # the kernel's balloon driver is loaded
+    ran = await guest.run("python3 -c 'print(6 * 7)'") # ran.status == 0, ran.output == "42"
+    pid = await guest.begin("python3 -m aerostat.guest …")
+    await guest.output(pid), await guest.signal(pid, "KILL"), await guest.ended(pid)
+    await guest.put("/tmp/aerostat.pyz", data)         # also while it runs; `files` is faster
+    await guest.read("/proc/vmstat")
+
+What QEMU says of the balloon is had over `guest.control`, its QMP socket
+(`control_client.ControlClient`). Huge pages are to be had at once with
+``arguments=["hugepages=4"]``, or later with ``guest.command("huge", 4)``.
+
+Needs what `qemu` needs; touches processes, the run directory, and a cache beside the laboratory's
+parts: the Python is packed once.
+"""
+
+import base64
+import contextlib
+import hashlib
+import os
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from aerostat.errors import LinkError, MissingError, UsageError
+from aerostat.testing import initramfs
+from aerostat.testing.qemu import OWN_BALLOON, Parts, QemuGuest
+from aerostat.testing.uml import base_interpreter
+
+#: Where `package_files` puts the package: on the Python path of what is run in the guest.
+PACKAGE = "opt/aerostat"
+
+_LOADER = "lib64/ld-linux-x86-64.so.2"
+# Large, or of no use in a guest without a screen, a network or a compiler.
+_LEFT_OUT = {
+    *("__pycache__", "dist-packages", "distutils", "ensurepip", "idlelib", "lib2to3"),
+    *("pydoc_data", "site-packages", "sqlite3", "test", "tests", "tkinter", "turtledemo"),
+}
+# Modules that come with large libraries of their own.
+_EXTENSIONS_LEFT_OUT = (
+    *("_codecs_", "_curses", "_dbm", "_gdbm", "_hashlib", "_sqlite3", "_ssl", "_test", "_tkinter"),
+    *("_xxtest", "audioop", "nis", "ossaudiodev", "readline", "xx"),
+)
+# Loaded by name while a program runs: at a thread's end, and for its memory barriers.
+_LOADED_BY_NAME = ("libgcc_s.so.1", "libatomic.so.1")
+# Compiled ahead, without the source: what is compiled when it is first imported costs seconds.
+_COMPILE = """\
+import os, py_compile, sys
+source, target = sys.argv[1:]
+for name in sys.stdin.read().splitlines():
+    compiled = os.path.join(target, name + "c")
+    os.makedirs(os.path.dirname(compiled), exist_ok=True)
+    py_compile.compile(os.path.join(source, name), compiled, "/usr/lib/" + name, doraise=True)
+"""
+_LONGEST_LINE = 2048  # bytes; a terminal of the guest's holds 4096, and loses what goes beyond
+_PIECE = 1200  # bytes of a file that go in one line, in base64
+
+
+class Ran(NamedTuple):
+    """What came of a command in a guest."""
+
+    status: int
+    output: str
+    """Standard output and standard error, without the last line's end."""
+
+
+@dataclass(frozen=True)
+class GuestPython:
+    """A Python that guests take with them.
+
+    `program` is the interpreter, `library` its standard library; `root` is the root of the system
+    that both belong to, with their shared libraries.
+    """
+
+    program: Path
+    library: Path
+    root: Path = Path("/")
+
+    @classmethod
+    def here(cls) -> "GuestPython":
+        """Return the distribution's Python, or the one that this runs on where there is none."""
+        with contextlib.suppress(MissingError):
+            return cls.unpacked(Path("/"))
+        return cls(base_interpreter(), Path(os.__file__).parent)
+
+    @classmethod
+    def unpacked(cls, root: Path) -> "GuestPython":
+        """Return the Python of the system whose root is `root`. Raises `MissingError`."""
+        for library in sorted(root.glob("usr/lib/python3.*")):
+            program = root / "usr/bin" / library.name
+            if program.exists() and (library / "lib-dynload").is_dir():
+                return cls(program, library, root)
+        raise MissingError(f"no Python in {root}; get it with: make lab-newest")
+
+    @property
+    def version(self) -> str:
+        """Its version, such as ``3.11``."""
+        return self.library.name.removeprefix("python")
+
+    def command(self, *arguments: str | Path) -> list[str | Path]:
+        """Return the command that runs this Python here: by the loader of its own system."""
+        if self.root == Path("/"):
+            return [self.program, *arguments]
+        return [*self._loader(), self.program, *arguments]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment that `command` needs."""
+        home = {} if self.root == Path("/") else {"PYTHONHOME": str(self.root / "usr")}
+        return {**os.environ, **home}
+
+    def archive(self, cache: Path) -> bytes:
+        """Return an initramfs of this Python, which `cache` keeps for the next time."""
+        packed = cache / f"python{self.version}-{self._fingerprint()}.cpio"
+        if not packed.exists():
+            cache.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=cache) as place:
+                archive = initramfs.pack(self._files(Path(place) / "compiled"), self._links())
+                whole = Path(place, "whole")
+                whole.write_bytes(archive)
+                whole.rename(packed)
+        return packed.read_bytes()
+
+    def _fingerprint(self) -> str:
+        """Return what changes with any of the files, and with this module."""
+        known = hashlib.sha256(Path(__file__).read_bytes())
+        for file in (self.program, *self._sources(), *self._extensions()):
+            status = file.stat()
+            known.update(f"{file} {status.st_size} {status.st_mtime_ns}\n".encode())
+        return known.hexdigest()[:16]
+
+    def _links(self) -> dict[str, str]:
+        return {f"usr/bin/python{self.version}": "python3", "usr/bin/python": "python3"}
+
+    def _files(self, compiled: Path) -> dict[str, bytes]:
+        names = "\n".join(str(file.relative_to(self.library.parent)) for file in self._sources())
+        command = self.command("-S", "-c", _COMPILE, self.library.parent, compiled)
+        subprocess.run(command, input=names, text=True, check=True, env=self.environment)
+        modules = {
+            f"usr/lib/{file.relative_to(compiled)}": file for file in compiled.rglob("*.pyc")
+        }
+        extensions = {
+            f"usr/lib/{file.relative_to(self.library.parent)}": file for file in self._extensions()
+        }
+        programs = (self.program, *extensions.values())
+        libraries = {f"lib/{name}": file for name, file in self._libraries(programs).items()}
+        program = {"usr/bin/python3": self.program, _LOADER: self._in_root(_LOADER)}
+        files = {**program, **libraries, **modules, **extensions}
+        return {path: file.read_bytes() for path, file in files.items()}
+
+    def _sources(self) -> list[Path]:
+        return [
+            file
+            for file in sorted(self.library.rglob("*.py"))
+            if file.is_file()  # and no link to what is not there
+            and not any(
+                part in _LEFT_OUT or part.startswith("config-")
+                for part in file.relative_to(self.library).parts
+            )
+        ]
+
+    def _extensions(self) -> list[Path]:
+        return [
+            file
+            for file in sorted(self.library.glob("lib-dynload/*.so"))
+            if not file.name.startswith(_EXTENSIONS_LEFT_OUT)
+        ]
+
+    def _libraries(self, programs: Sequence[Path]) -> dict[str, Path]:
+        """Return the shared libraries of `programs`, and some more, by name."""
+        found: dict[str, Path] = {}
+        for program in programs:
+            command = [*self._loader(), "--list", program]
+            listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            for line in listed.splitlines():
+                name, arrow, rest = line.strip().partition(" => ")
+                if arrow and "/" not in name and name not in found:
+                    found[name] = Path(rest.rpartition(" (")[0])
+        libc = found["libc.so.6"].parent
+        beside = (libc, self._in_root("usr/lib/x86_64-linux-gnu"))
+        for name in _LOADED_BY_NAME:
+            for directory in beside:
+                if (directory / name).exists():
+                    found.setdefault(name, directory / name)
+        return found
+
+    def _loader(self) -> list[str | Path]:
+        loader: list[str | Path] = [self._in_root(_LOADER)]
+        if self.root != Path("/"):
+            paths = ("lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu")
+            loader += ["--library-path", ":".join(str(self._in_root(path)) for path in paths)]
+        return loader
+
+    def _in_root(self, path: str) -> Path:
+        """Return where `path` of its system is: its links may name places of that system."""
+        place = self.root / path
+        if place.is_symlink() and (to := place.readlink()).is_absolute():
+            return self.root / to.relative_to("/")
+        return place
+
+
+def package_files() -> dict[str, bytes]:
+    """Return the modules of this package, for `PythonGuest`: Python finds them there."""
+    package = resources.files("aerostat")
+    with resources.as_file(package) as directory:
+        return {
+            f"{PACKAGE}/aerostat/{file.relative_to(directory)}": file.read_bytes()
+            for file in directory.rglob("*.py")
+        }
+
+
+class PythonGuest(QemuGuest):
+    """One QEMU guest with Python inside, from `start` to `stop`.
+
+    `size` and `directory` are as for `QemuGuest`; `balloon` is the properties of QEMU's
+    virtio-balloon-pci, `arguments` are further ones for the kernel. `python` is the Python to
+    take, this one by default; `files` are further files for it, by path from the root.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        size: int,
+        directory: Path,
+        balloon: str = OWN_BALLOON,
+        arguments: Sequence[str] = (),
+        python: GuestPython | None = None,
+        files: Mapping[str, bytes] | None = None,
+    ) -> None:
+        super().__init__(name, size=size, directory=directory, balloon=balloon, arguments=arguments)
+        self.python = python or GuestPython.here()
+        self.files = dict(files or {})
+
+    def _initramfs(self, parts: Parts) -> bytes:
+        # The kernel takes several archives, one after the other, for one.
+        cache = parts.directory / "cache"
+        return super()._initramfs(parts) + self.python.archive(cache) + initramfs.pack(self.files)
+
+    async def run(self, command: str, *, within: float = 60.0) -> Ran:
+        """Run a shell command in the guest, and return what came of it, whatever that is.
+
+        Raises `LinkError` where it does not end within `within` seconds.
+        """
+        lines = await self.command("shell", _one_line(command), within=within)
+        # The command's own last line may have had no end.
+        status, output = lines.pop(), lines
+        if output and not output[-1]:
+            output.pop()
+        return Ran(int(status), "\n".join(output))
+
+    async def begin(self, command: str) -> int:
+        """Start a program in the guest, in the background, and return its process id."""
+        (pid,) = await self.command("begin", _one_line(command))
+        return int(pid)
+
+    async def output(self, pid: int) -> str:
+        """Return what a program that was begun has said so far."""
+        return await self.read(f"/output/{pid}")
+
+    async def running(self, pid: int) -> bool:
+        """Return whether a program that was begun still runs."""
+        ran = await self.run(f"read -r _ _ state _ </proc/{pid}/stat && test $state != Z")
+        return ran.status == 0
+
+    async def ended(self, pid: int, *, within: float = 60.0) -> int:
+        """Wait for a program that was begun to end, and return its exit status, as a shell's.
+
+        A program that a signal ended has 128 and the signal's number. Raises `LinkError` where it
+        does not end within `within` seconds, after which the guest can no longer be talked to.
+        """
+        (status,) = await self.command("ended", pid, within=within)
+        return int(status)
+
+    async def signal(self, pid: int, name: str = "TERM") -> None:
+        """Send a process of the guest's a signal. INT is ignored by programs in the background."""
+        await self._must(f"kill -{name} {pid}")
+
+    async def read(self, path: str) -> str:
+        """Return what a file of the guest's holds. Raises `LinkError` where it cannot."""
+        return await self._must(f"cat {shlex.quote(path)}")
+
+    async def put(self, path: str, data: bytes) -> None:
+        """Write a file in the guest. A megabyte takes the better part of a minute."""
+        quoted = shlex.quote(path)
+        await self._must(f"mkdir -p {shlex.quote(str(PurePosixPath(path).parent))} && : >{quoted}")
+        for piece in _pieces(data):
+            await self._must(f"echo {piece} | base64 -d >>{quoted}")
+
+    async def _must(self, command: str) -> str:
+        ran = await self.run(command)
+        if ran.status:
+            raise LinkError(f"guest {self.name}: {command[:80]}: {ran.output[-300:]}")
+        return ran.output
+
+
+def _one_line(command: str) -> str:
+    if "\n" in command or len(command.encode()) > _LONGEST_LINE:
+        raise UsageError("a guest's command is one line of at most 2048 bytes; put a script there")
+    return command
+
+
+def _pieces(data: bytes) -> Iterator[str]:
+    for start in range(0, len(data), _PIECE):
+        yield base64.b64encode(data[start : start + _PIECE]).decode()
