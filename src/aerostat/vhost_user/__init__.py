@@ -1,4 +1,4 @@
-"""The vhost-user conversation: messages, descriptors and the back-end's side, sans-I/O.
+"""The vhost-user conversation: messages, descriptors, the sides of both ends, sans-I/O.
 
 Standard library only; no socket is touched here (see `aerostat.device` for one that is).
 """
