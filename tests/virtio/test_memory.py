@@ -192,7 +192,7 @@ def test_ordering_hooks_come_on_the_right_side_of_the_access() -> None:
         def publish(self) -> None:
             trace.append(("publish", store[0]))
 
-    words = SharedWords(memoryview(store), Tracing())
+    words = SharedWords(memoryview(store), ordering=Tracing())
     words.publish(0, 7)
     assert trace == [("publish", 0)]  # earlier stores first, then this one
     assert words.acquire(0) == 7
@@ -200,7 +200,7 @@ def test_ordering_hooks_come_on_the_right_side_of_the_access() -> None:
 
 
 def test_machines_without_fences_are_refused() -> None:
-    assert type(ordering_of("x86_64", "little")) is Ordering
-    for machine, byteorder in (("aarch64", "little"), ("s390x", "big"), ("x86_64", "big")):
-        with pytest.raises(MissingError):
-            ordering_of(machine, byteorder)
+    assert type(ordering_of("x86_64")) is Ordering
+    for machine in ("aarch64", "s390x"):
+        with pytest.raises(MissingError, match=machine):
+            ordering_of(machine)

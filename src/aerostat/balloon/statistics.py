@@ -10,16 +10,16 @@ specification says that its size is a multiple of 6: a leftover of a change from
 from collections.abc import Mapping
 from enum import IntEnum
 from struct import Struct, error
-from typing import Literal
 
 from aerostat.errors import UsageError
+from aerostat.virtio import memory
 
 ENTRY_SIZE = 10
 
 # Bounds the work that one buffer can make. Sixteen tags exist; a driver with more is not wrong.
 MAX_ENTRIES = 256
 
-Byteorder = Literal["little", "big"]
+Byteorder = memory.Byteorder
 
 _ENTRIES = {"little": Struct("<HQ"), "big": Struct(">HQ")}
 

@@ -12,13 +12,15 @@ from struct import Struct
 from typing import NamedTuple
 
 from aerostat.errors import PeerError
-from aerostat.virtio.memory import BadAddress, GuestMemory
+from aerostat.virtio.memory import BadAddress, Byteorder, GuestMemory
 
 NEXT = 1
 WRITE = 2
 INDIRECT = 4
 
-DESCRIPTOR = Struct("<QIHH")  # address, length, flags, next
+# Address, length, flags, next. Legacy guests write them in their own order (2.7.3).
+DESCRIPTORS = {"little": Struct("<QIHH"), "big": Struct(">QIHH")}
+DESCRIPTOR_SIZE = 16
 
 # Bounds the walk of one indirect table, and the copy made of it (16 KiB).
 MAX_TABLE_DESCRIPTORS = 1024
@@ -65,14 +67,23 @@ class Chain(NamedTuple):
         return b"".join(parts)
 
 
-def walk(memory: GuestMemory, table: memoryview, head: int, *, indirect: bool) -> Chain:
+def walk(
+    memory: GuestMemory,
+    table: memoryview,
+    head: int,
+    *,
+    indirect: bool,
+    byteorder: Byteorder = "little",
+) -> Chain:
     """Return the chain that begins at `head` of the descriptor `table`.
 
-    `indirect` says whether RING_INDIRECT_DESC was negotiated. Raises `BadChain`.
+    `indirect` says whether RING_INDIRECT_DESC was negotiated, `byteorder` is the descriptors'.
+    Raises `BadChain`.
     """
+    unpack = DESCRIPTORS[byteorder].unpack
     readable: list[tuple[int, int]] = []
     writable: list[tuple[int, int]] = []
-    size = table.nbytes // DESCRIPTOR.size
+    size = table.nbytes // DESCRIPTOR_SIZE
     descriptors: memoryview | bytes = table
     index, steps, nested = head, 0, False
     while True:
@@ -80,15 +91,15 @@ def walk(memory: GuestMemory, table: memoryview, head: int, *, indirect: bool) -
         # No descriptor may come twice in a chain (2.7.5.1), so a longer walk is a loop.
         if index >= size or steps > size:
             raise BadChain(head, "a loop" if steps > size else f"next is {index} of {size}")
-        at = index * DESCRIPTOR.size
-        copy = bytes(descriptors[at : at + DESCRIPTOR.size])
-        address, length, flags, following = DESCRIPTOR.unpack(copy)
+        at = index * DESCRIPTOR_SIZE
+        copy = bytes(descriptors[at : at + DESCRIPTOR_SIZE])
+        address, length, flags, following = unpack(copy)
         if flags & INDIRECT:
             if nested or not indirect or flags & NEXT:
                 raise BadChain(head, "an indirect table that is nested, continued or not agreed")
             # WRITE means nothing here and must be ignored (2.7.5.3.2).
             descriptors = _copy_table(memory, head, address, length)
-            size = length // DESCRIPTOR.size
+            size = length // DESCRIPTOR_SIZE
             index, steps, nested = 0, 0, True
             continue
         if flags & WRITE:
@@ -104,7 +115,7 @@ def walk(memory: GuestMemory, table: memoryview, head: int, *, indirect: bool) -
 
 
 def _copy_table(memory: GuestMemory, head: int, address: int, length: int) -> bytes:
-    count, rest = divmod(length, DESCRIPTOR.size)
+    count, rest = divmod(length, DESCRIPTOR_SIZE)
     if rest or not 0 < count <= MAX_TABLE_DESCRIPTORS:
         raise BadChain(head, f"an indirect table of {length} bytes")
     try:

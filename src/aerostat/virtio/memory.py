@@ -14,9 +14,12 @@ import os
 import sys
 from bisect import bisect_right
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from aerostat.errors import MissingError, PeerError, UsageError
+
+#: Little-endian, but for legacy guests that are not: theirs use their own (virtio 1.2, 2.7.3).
+Byteorder = Literal["little", "big"]
 
 _ADDRESS_SPACE = 1 << 64
 
@@ -45,18 +48,15 @@ class Ordering:
         """Let no later store be seen before an earlier one."""
 
 
-def ordering_of(machine: str, byteorder: str) -> Ordering:
+def ordering_of(machine: str) -> Ordering:
     """Return the ordering of `machine` (as `os.uname` names it). Raises `MissingError`."""
-    # Modern rings are little-endian (virtio 1.2, 1.4), and memoryview.cast() is native.
-    if byteorder != "little":
-        raise MissingError("live rings need a little-endian host; this one is big-endian")
     if machine not in {"x86_64", "i686", "i586", "i386"}:
         raise MissingError(f"live rings need memory fences that are not written for {machine} yet")
     return Ordering()
 
 
 class SharedWords:
-    """16-bit little-endian words that a live peer reads and writes at the same time.
+    """16-bit words of `byteorder` that a live peer reads and writes at the same time.
 
     The one place through which such words are accessed. Each access is a single element of
     ``memoryview.cast("H")``, which CPython compiles to one aligned 16-bit load or store.
@@ -65,34 +65,46 @@ class SharedWords:
     zero that nobody wrote.
     """
 
-    __slots__ = ("_ordering", "_words")
+    __slots__ = ("_ordering", "_swapped", "_words")
 
-    def __init__(self, view: memoryview, ordering: Ordering | None = None) -> None:
+    def __init__(
+        self,
+        view: memoryview,
+        byteorder: Byteorder = "little",
+        ordering: Ordering | None = None,
+    ) -> None:
         self._words = view.cast("H")
-        self._ordering = ordering or ordering_of(os.uname().machine, sys.byteorder)
+        self._swapped = byteorder != sys.byteorder
+        self._ordering = ordering or ordering_of(os.uname().machine)
 
     def load(self, index: int) -> int:
         """Return word `index`."""
-        return self._words[index]
+        value = self._words[index]
+        return _swap(value) if self._swapped else value
 
     def store(self, index: int, value: int) -> None:
         """Set word `index`."""
-        self._words[index] = value
+        self._words[index] = _swap(value) if self._swapped else value
 
     def acquire(self, index: int) -> int:
         """Return word `index`; loads that come later see at least what it promises."""
         value = self._words[index]
         self._ordering.acquire()
-        return value
+        return _swap(value) if self._swapped else value
 
     def publish(self, index: int, value: int) -> None:
         """Set word `index`; who sees it also sees every store made before."""
+        word = _swap(value) if self._swapped else value
         self._ordering.publish()
-        self._words[index] = value
+        self._words[index] = word
 
     def release(self) -> None:
         """Let go of the memory. Later accesses raise `ValueError`."""
         self._words.release()
+
+
+def _swap(word: int) -> int:
+    return word >> 8 | (word & 0xFF) << 8
 
 
 class Region:
@@ -238,14 +250,14 @@ class GuestMemory:
                 return region.guest_address + offset
         raise BadAddress(f"user address {user_address:#x}+{length:#x} is not within one region")
 
-    def words16(self, address: int, count: int) -> SharedWords:
+    def words16(self, address: int, count: int, byteorder: Byteorder = "little") -> SharedWords:
         """Return `count` shared words at `address`, even and in one region. Raises `BadAddress`."""
         view = self.area(address, 2 * count)
         # Odd in the mapping is what would tear; mappings themselves begin on a page.
         index = bisect_right(self._starts, address) - 1
         if (address - self._starts[index]) % 2:
             raise BadAddress(f"shared words at {address:#x} are not aligned")
-        return SharedWords(view)
+        return SharedWords(view, byteorder)
 
     def release(self) -> None:
         """Let go of every region's view, so that its owner can unmap it.
