@@ -6,7 +6,7 @@ The same seed gives the same work.
 import random
 from typing import NamedTuple, Self
 
-from aerostat.testing.workload import Step, Workload
+from aerostat.model.workload import Step, Workload
 from aerostat.units import GIB, MIB
 
 BUDGET = 1280 * MIB

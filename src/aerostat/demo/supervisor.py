@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aerostat.errors import AerostatError, LinkError, PeerError
 from aerostat.testing.uml import UmlGuest
-from aerostat.testing.workload import Workload
+from aerostat.model.workload import Workload
 
 _LOOK_EVERY = 1.0
 

@@ -19,7 +19,7 @@ from json import dumps, loads
 from pathlib import Path
 from typing import Any
 
-from aerostat.testing.workload import Step, Workload
+from aerostat.model.workload import Step, Workload
 
 CHUNK = 4 << 20
 _PAGE = 4096

@@ -26,7 +26,7 @@ from aerostat.errors import LinkError, MissingError, PeerError, UsageError
 from aerostat.testing import guest_init, places
 from aerostat.testing.modules import find_modules
 from aerostat.testing.process import LabProcess
-from aerostat.testing.workload import Workload
+from aerostat.model.workload import Workload
 from aerostat.units import MIB
 
 GET_IT = "install it with: sudo apt-get install user-mode-linux"

@@ -1,0 +1,25 @@
+"""What balloon drivers would send of modelled guests: their statistics, by tag. Pure.
+
+Values mean what Linux's mean (virtio 1.2, 5.5.6.4): amounts in bytes, the rest counts.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from aerostat.balloon.statistics import NAMES, Tag
+from aerostat.model.state import State
+
+# Modelled guests have no huge pages.
+_NONE = (Tag.HUGETLB_ALLOCATIONS, Tag.HUGETLB_FAILURES)
+
+
+def statistics(state: State) -> npt.NDArray[np.float64]:
+    """Return the statistics of all guests, shape (guests, 16): a column a tag."""
+    table = np.zeros((len(state), len(Tag)))
+    for tag, name in NAMES.items():
+        if tag not in _NONE:
+            table[:, tag] = getattr(state, _PLACES.get(name, name))
+    return table
+
+
+_PLACES = {"free_memory": "free"}
