@@ -28,7 +28,7 @@ RECLAIM = {
 }
 
 # Counters of a device at work; the others count what went wrong.
-WORKING = ("front_ends", "punches", "punched_bytes")
+WORKING = ("front_ends", "punches", "punched_bytes", "report_punches", "reported_bytes")
 
 
 class Machine(NamedTuple):
@@ -58,11 +58,13 @@ class Machine(NamedTuple):
 
 
 @pytest.fixture
-async def machine(run_directory: Path) -> AsyncIterator[Machine]:
+async def machine(run_directory: Path, request: pytest.FixtureRequest) -> AsyncIterator[Machine]:
+    """A guest on a device without free page reporting, or with the options that a test asks for."""
+    options = getattr(request, "param", ("--no-free-page-reporting",))
     program = find_program()
     if not has_device(program, GENERIC_DEVICE):
         pytest.skip(f"{program} has no {GENERIC_DEVICE}; get one that has: make lab-qemu11")
-    device = DeviceProcess("one", size=SIZE, directory=run_directory)
+    device = DeviceProcess("one", size=SIZE, directory=run_directory, options=options)
     guest = QemuGuest("one", size=SIZE, directory=run_directory, device_socket=device.socket)
     await device.start()
     try:
@@ -113,6 +115,21 @@ async def test_what_is_inflated_the_host_has_and_what_is_deflated_the_guest(
     assert whole["stats"][QEMU_KEYS[Tag.FREE_MEMORY]] > SMALL
     await machine.guest.fill(FILLED)
     assert machine.sample()["held"] - whole["held"] > 150 * MIB
+
+
+@pytest.mark.parametrize("machine", [()], indirect=True)
+@pytest.mark.statement("DRV-REP-3", "DRV-REP-4", "DRV-REP-5")
+async def test_what_the_guest_frees_the_host_has_without_being_asked(machine: Machine) -> None:
+    await machine.guest.fill(FILLED)
+    filled = machine.sample()
+    assert filled["held"] > FILLED
+    await machine.guest.free()
+    # Linux reports what is free some two seconds after.
+    await until(lambda: filled["held"] - machine.sample()["held"] > 150 * MIB, within=60.0)
+    counters = machine.sample()["counters"]
+    assert counters["reported_bytes"] > 150 * MIB
+    assert counters["punched_bytes"] == 0
+    await machine.guest.fill(FILLED)
 
 
 async def test_a_target_set_while_the_balloon_moves_is_not_lost(machine: Machine) -> None:

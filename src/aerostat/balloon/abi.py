@@ -3,9 +3,12 @@
 Pure.
 """
 
+from __future__ import annotations
+
 from collections.abc import Collection
 from enum import IntEnum
 from struct import Struct
+from typing import Literal
 
 from aerostat.virtio.features import has
 
@@ -44,26 +47,43 @@ def _queues(features: int) -> list[Queue]:
     return [q for q in Queue if q not in QUEUE_FEATURES or has(features, QUEUE_FEATURES[q])]
 
 
-def number_queues(offered: int, negotiated: int, configured: Collection[int]) -> dict[int, Queue]:
-    """Return which queue each virtqueue index is, for a driver that `configured` these indices.
+#: How queues are numbered: Linux's drivers, QEMU's devices, the specification's table.
+QueueRule = Literal["dense-negotiated", "dense-offered", "fixed"]
+
+
+def queue_maps(offered: int, negotiated: int) -> dict[QueueRule, dict[int, Queue]]:
+    """Return which queue each virtqueue index is, by each rule.
 
     The specification's table has fixed numbers, with holes where a feature is missing (5.5.2).
-    Linux numbers densely over the negotiated features, QEMU over the offered ones. The indices
-    that were given addresses show which rule is meant; where they do not, Linux's is taken.
+    Linux numbers densely over the negotiated features, QEMU over the offered ones.
     """
     exist = _queues(negotiated)
-    dense_negotiated = dict(enumerate(exist))
-    dense_offered = {i: q for i, q in enumerate(_queues(offered)) if q in exist}
-    fixed = {int(q): q for q in exist}
-    candidates = (dense_negotiated, dense_offered, fixed)
+    return {
+        "dense-negotiated": dict(enumerate(exist)),
+        "dense-offered": {i: q for i, q in enumerate(_queues(offered)) if q in exist},
+        "fixed": {int(q): q for q in exist},
+    }
+
+
+def number_queues(
+    offered: int, negotiated: int, configured: Collection[int], rule: QueueRule | None = None
+) -> dict[int, Queue]:
+    """Return which queue each virtqueue index is, for a driver that `configured` these indices.
+
+    Without a `rule` the indices that were given addresses show which one is meant; where they do
+    not, Linux's is taken.
+    """
+    maps = queue_maps(offered, negotiated)
+    if rule is not None:
+        return maps[rule]
     used = set(configured)
-    for candidate in candidates:
+    for candidate in maps.values():
         if used == candidate.keys():
             return candidate
-    for candidate in candidates:  # a driver that leaves queues alone
+    for candidate in maps.values():  # a driver that leaves queues alone
         if used <= candidate.keys():
             return candidate
-    return dense_negotiated
+    return maps["dense-negotiated"]
 
 
 class Config:
@@ -100,7 +120,7 @@ class Config:
         return self._pack()[offset : offset + size].ljust(size, b"\0")
 
     def write(self, offset: int, data: bytes, *, poison: bool = False) -> None:
-        """Take from a driver's write what a driver may write; `poison` says if PAGE_POISON holds.
+        """Take from a driver's write what a driver may write; `poison_val` only with `poison`.
 
         Some front-ends send the field, some the whole space with stale copies of the rest, so
         everything but `actual` and `poison_val` is passed over in silence (5.5.4).

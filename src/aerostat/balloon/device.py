@@ -10,9 +10,9 @@ and none of it raises.
 ::
 
     for event in device.service(Queue.INFLATE):
-        if isinstance(event, Inflate):
+        if isinstance(event, Inflate | Report):
             punch(event.pieces)          # before the guest is told (5.5.6.2)
-        if isinstance(event, Inflate | Deflate):
+        if isinstance(event, Inflate | Deflate | Report):
             device.complete(event)
     for queue in device.take_notifications():
         notify(queue)
@@ -21,93 +21,88 @@ and none of it raises.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from aerostat.balloon.abi import (
     DEFLATE_ON_OOM,
     MUST_TELL_HOST,
     PAGE_POISON,
+    PAGE_REPORTING,
     PAGE_SIZE,
     STATS_VQ,
     Config,
     Queue,
 )
+from aerostat.balloon.events import (
+    ActualChanged,
+    ConfigChanged,
+    Deflate,
+    Event,
+    Inflate,
+    Report,
+    Request,
+    StatisticsArrived,
+)
 from aerostat.balloon.lane import COUNTERS, Lane
-from aerostat.balloon.pages import PFN_SIZE, merge_pfns
+from aerostat.balloon.pages import PFN_SIZE, Range, cut_ranges, merge_pfns, merge_ranges
 from aerostat.balloon.statistics import ENTRY_SIZE, MAX_ENTRIES, Byteorder, parse
 from aerostat.errors import UsageError
 from aerostat.virtio.chain import Chain
 from aerostat.virtio.features import RING_INDIRECT_DESC, VERSION_1, bit, has
-from aerostat.virtio.memory import Piece
 from aerostat.virtio.split_ring import SplitRing
 
+__all__ = [
+    "BUDGET",
+    "DEFAULT_FEATURES",
+    "MAX_PAGES",
+    "STEP_PAGES",
+    "ActualChanged",
+    "BalloonDevice",
+    "ConfigChanged",
+    "Deflate",
+    "Event",
+    "Inflate",
+    "Report",
+    "Request",
+    "StatisticsArrived",
+]
+
+#: All that is honoured, and so can be offered (2.2.2). PAGE_POISON goes with PAGE_REPORTING:
+#: without it Linux gives reporting up where it poisons free pages. The place of free page hinting
+#: is kept in `abi`; it is not implemented.
 DEFAULT_FEATURES = (
     bit(MUST_TELL_HOST)
     | bit(STATS_VQ)
     | bit(DEFLATE_ON_OOM)
+    | bit(PAGE_POISON)
+    | bit(PAGE_REPORTING)
     | bit(VERSION_1)
     | bit(RING_INDIRECT_DESC)
 )
-
-#: What can be offered, because it is honoured (2.2.2). The place of free page hinting and
-#: reporting is kept in `abi`; they are not implemented.
-SUPPORTED_FEATURES = DEFAULT_FEATURES | bit(PAGE_POISON)
 
 MAX_PAGES = 0xFFFFFFFF
 
 # Steps of one `service` call, so that one queue cannot keep the caller from everything else.
 BUDGET = 64
 
-# Page numbers of one step. Linux sends 256 a request; a larger request is done in several steps.
+# Pages of one step. Linux inflates 256 in one request; a larger request is done in several steps.
 STEP_PAGES = 4096
 
 _MAX_STATISTICS = MAX_ENTRIES * ENTRY_SIZE
 
-
-class Inflate(NamedTuple):
-    """The guest gives these pages. Punch them, then `complete` the event.
-
-    `last` is false while more of the same request follows.
-    """
-
-    pieces: list[Piece]
-    chain: Chain
-    last: bool
-
-
-class Deflate(NamedTuple):
-    """The guest takes these pages back. `complete` the event; nothing else is needed."""
-
-    pieces: list[Piece]
-    chain: Chain
-    last: bool
-
-
-class StatisticsArrived(NamedTuple):
-    """The guest's memory statistics: value by tag."""
-
-    statistics: dict[int, int]
-
-
-class ConfigChanged(NamedTuple):
-    """The device changed its configuration: announce it to the driver."""
-
-
-class ActualChanged(NamedTuple):
-    """The driver says that the balloon now has `balloon_size` bytes."""
-
-    balloon_size: int
-
-
-Event = Inflate | Deflate | StatisticsArrived
+_EVENTS: dict[Queue, type[Request]] = {
+    Queue.INFLATE: Inflate,
+    Queue.DEFLATE: Deflate,
+    Queue.REPORTING: Report,
+}
+_QUEUES = {event: queue for queue, event in _EVENTS.items()}
 
 
 class BalloonDevice:
     """A traditional memory balloon.
 
     `max_pages` (of 4096 bytes) bounds the target and what is believed of `actual`. `byteorder`
-    is the guest's own, for a driver that does not negotiate VERSION_1 (5.5.6.3.3). Raises
-    `UsageError` for features that it could not honour.
+    is the guest's own, for a driver that does not negotiate VERSION_1 (5.5.6.3.3); it may be set
+    later, as `guest_byteorder`. Raises `UsageError` for features that it could not honour.
     """
 
     def __init__(
@@ -117,8 +112,8 @@ class BalloonDevice:
         features: int = DEFAULT_FEATURES,
         byteorder: Byteorder = "little",
     ) -> None:
-        if features & ~SUPPORTED_FEATURES:
-            raise UsageError(f"not implemented: features {features & ~SUPPORTED_FEATURES:#x}")
+        if features & ~DEFAULT_FEATURES:
+            raise UsageError(f"not implemented: features {features & ~DEFAULT_FEATURES:#x}")
         if not 0 < max_pages <= MAX_PAGES:
             raise UsageError(f"a balloon has 1 to {MAX_PAGES} pages, not {max_pages}")
         self.features = features
@@ -126,7 +121,7 @@ class BalloonDevice:
         self.config = Config()
         self.max_pages = max_pages
         self.counters = dict.fromkeys(COUNTERS, 0)
-        self._guest_byteorder = byteorder
+        self.guest_byteorder: Byteorder = byteorder
         self._lanes: dict[Queue, Lane] = {}
         self._notify: set[Queue] = set()
         self._statistics_seen = False
@@ -146,12 +141,20 @@ class BalloonDevice:
     @property
     def byteorder(self) -> Byteorder:
         """The order of bytes in the queues' buffers: little-endian unless the driver is legacy."""
-        return "little" if has(self.negotiated, VERSION_1) else self._guest_byteorder
+        return "little" if has(self.negotiated, VERSION_1) else self.guest_byteorder
 
     @property
     def balloon_size(self) -> int:
         """The balloon's size by the driver's word, in bytes, at most all of `max_pages`."""
         return min(self.config.actual, self.max_pages) * PAGE_SIZE
+
+    @property
+    def poison(self) -> int:
+        """What the driver fills free pages with, and expects to find there again; often 0.
+
+        "Page Poison" (5.5.6.6); a driver that does not negotiate it expects nothing.
+        """
+        return self.config.poison_val if has(self.negotiated, PAGE_POISON) else 0
 
     def set_target(self, num_pages: int) -> ConfigChanged | None:
         """Ask for a balloon of `num_pages` of 4096 bytes, or the nearest possible."""
@@ -171,7 +174,9 @@ class BalloonDevice:
     def write_config(self, offset: int, data: bytes) -> ActualChanged | None:
         """Take a driver's write to the configuration space, of any part of it."""
         before = self.config.actual
-        self.config.write(offset, data, poison=has(self.negotiated, PAGE_POISON))
+        # By what is offered: QEMU tells the features only at DRIVER_OK, and `poison_val` must be
+        # written before (5.5.6.6.1).
+        self.config.write(offset, data, poison=has(self.features, PAGE_POISON))
         if self.config.actual == before:
             return None
         if self.config.actual > self.max_pages:
@@ -182,7 +187,7 @@ class BalloonDevice:
 
     def start(self, queue: Queue, ring: SplitRing) -> None:
         """Serve `queue` from `ring`, which is now ours to release. It may have chains already."""
-        if queue not in {Queue.INFLATE, Queue.DEFLATE, Queue.STATS}:
+        if queue is Queue.HINT:
             raise UsageError(f"not implemented: the {queue.name} queue")
         if queue in self._lanes:
             raise UsageError(f"the {queue.name} queue is running already")
@@ -219,6 +224,16 @@ class BalloonDevice:
         self.config.reset()
         return None if was_empty else ActualChanged(0)
 
+    def restart(self) -> ActualChanged | None:
+        """Begin anew, as `reset`, with a driver that has chosen its features already.
+
+        What it has said before its queues started, holds: its features and `poison_val`.
+        """
+        features, poison_val = self.negotiated, self.config.poison_val
+        changed = self.reset()
+        self.negotiated, self.config.poison_val = features, poison_val
+        return changed
+
     def ring(self, queue: Queue) -> SplitRing | None:
         """Return the ring that serves `queue`, to rebind it; None if it is not running."""
         lane = self._lanes.get(queue)
@@ -234,11 +249,11 @@ class BalloonDevice:
     def service(self, queue: Queue, budget: int = BUDGET) -> Iterator[Event]:
         """Work through what waits on `queue`; yield what happens, in at most `budget` steps.
 
-        Each `Inflate` and `Deflate` must be completed before the next event is asked for.
+        Each event but `StatisticsArrived` must be completed before the next is asked for.
         """
         if queue is Queue.STATS:
             return self._service_statistics(budget)
-        return self._service_pages(queue, budget)
+        return self._service_requests(queue, budget)
 
     def pending(self, queue: Queue) -> bool:
         """Return whether `service` would find work on `queue`."""
@@ -247,18 +262,18 @@ class BalloonDevice:
             return False
         return lane.waiting or (lane.chain is not None and queue is not Queue.STATS)
 
-    def complete(self, event: Inflate | Deflate) -> None:
+    def complete(self, event: Request) -> None:
         """Acknowledge an event whose pages have been seen to (5.5.6: by using the buffer).
 
         A queue that was stopped in the meantime is none of the event's business any more.
         """
-        queue = Queue.INFLATE if isinstance(event, Inflate) else Queue.DEFLATE
+        queue = _QUEUES[type(event)]
         lane = self._lanes.get(queue)
         if lane is None or lane.awaited is not event:
             return
         lane.awaited = None
         if event.last:
-            lane.chain, lane.payload = None, b""
+            lane.finish()
             self._give_back(queue, lane, event.chain)
 
     def take_notifications(self) -> list[Queue]:
@@ -318,32 +333,48 @@ class BalloonDevice:
             self.counters["useless_statistics"] += 1
         return statistics
 
-    # Inflate and deflate
+    # Inflate, deflate, report
 
-    def _service_pages(self, queue: Queue, budget: int) -> Iterator[Event]:
-        make = Inflate if queue is Queue.INFLATE else Deflate
+    def _service_requests(self, queue: Queue, budget: int) -> Iterator[Request]:
+        steps = self._report_steps if queue is Queue.REPORTING else self._page_steps
         for _ in range(budget):
             lane = self._lanes.get(queue)
             if lane is None:
                 return
+            make = _EVENTS[queue]
             if lane.awaited is not None:
                 raise UsageError(f"complete the last {make.__name__} first")
             if lane.chain is None:
-                lane.chain = lane.take()
-                if lane.chain is None:
+                chain = lane.take()
+                if chain is None:
                     return
-                lane.payload = lane.read(lane.chain)
-                lane.offset = 0
-            event = lane.awaited = make(*self._step(lane, lane.chain))
+                lane.begin(chain, steps(lane, chain))
+            assert lane.chain is not None
+            ranges, last = lane.step()
+            pieces, outside = lane.ring.memory.clip(ranges)
+            self.counters["outside_pages"] += outside // PAGE_SIZE
+            event = lane.awaited = make(pieces, lane.chain, last)
             yield event
 
-    def _step(self, lane: Lane, chain: Chain) -> tuple[list[Piece], Chain, bool]:
-        end = lane.offset + STEP_PAGES * PFN_SIZE
-        step = lane.payload[lane.offset : end]
-        pieces, outside = lane.ring.memory.clip(merge_pfns(step, self.byteorder))
+    def _page_steps(self, lane: Lane, chain: Chain) -> Iterator[list[Range]]:
+        payload = lane.read(chain)
+        size = STEP_PAGES * PFN_SIZE
+        for offset in range(0, len(payload), size):
+            yield merge_pfns(payload[offset : offset + size], self.byteorder)
+
+    def _report_steps(self, lane: Lane, chain: Chain) -> Iterator[list[Range]]:
+        if not chain.writable:
+            self.counters["useless_reports"] += 1
+        if self.poison:
+            # A hole reads as zeros, and the driver will find its poison there (5.5.6.7.2).
+            self.counters["kept_reports"] += 1
+            return
+        # Buffers as long as the driver likes to say: what is memory of them bounds the work. As
+        # addresses again, since the memory table may change from one step to the next.
+        pieces, outside = lane.ring.memory.clip(merge_ranges(chain.writable))
         self.counters["outside_pages"] += outside // PAGE_SIZE
-        lane.offset = end
-        return pieces, chain, end >= len(lane.payload)
+        ranges = [(piece.region.guest_address + piece.offset, piece.length) for piece in pieces]
+        yield from cut_ranges(ranges, STEP_PAGES * PAGE_SIZE)
 
     def _give_back(self, queue: Queue, lane: Lane, chain: Chain) -> None:
         # Nothing was written to it, whatever room the driver left for writing (2.7.8.2).

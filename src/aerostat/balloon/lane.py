@@ -4,6 +4,9 @@ Touches guest memory through the queue's ring. Nothing here raises for anything 
 it is counted, and answered so that the guest's driver can go on (virtio 1.2, 5.5.6).
 """
 
+from collections.abc import Iterator
+
+from aerostat.balloon.pages import Range
 from aerostat.virtio.chain import MAX_READ, BadChain, Chain
 from aerostat.virtio.memory import BadAddress
 from aerostat.virtio.split_ring import BrokenRing, SplitRing
@@ -16,8 +19,10 @@ COUNTERS = (
     "broken_rings",  # rings that broke
     "extra_statistics",  # statistics buffers sent while one was held
     "implausible_actual",  # writes of more `actual` than the guest has pages
+    "kept_reports",  # reports of pages that must keep their poison, and so were not taken
     "oversized_buffers",  # buffers of which the excess, or for statistics all, was ignored
-    "outside_pages",  # pages inflated or deflated that are not guest memory
+    "outside_pages",  # pages inflated, deflated or reported that are not guest memory
+    "useless_reports",  # reports with nothing writable in them
     "useless_statistics",  # statistics buffers with nothing readable in them
 )
 
@@ -25,21 +30,39 @@ COUNTERS = (
 class Lane:
     """A ring and how far the chain in hand has come.
 
-    On inflate and deflate queues `chain` is being worked through: `payload` from `offset` on is
-    still to be done, and `awaited` is the event that the caller has not completed yet. On the
-    statistics queue `chain` is the buffer held for the next request.
+    On the statistics queue `chain` is the buffer held for the next request. On the others it is
+    being worked through in steps, and `awaited` is the event of the latest one that the caller
+    has not completed yet.
     """
 
-    __slots__ = ("_counters", "awaited", "broken", "chain", "offset", "payload", "ring")
+    __slots__ = ("_counters", "_next", "_steps", "awaited", "broken", "chain", "ring")
 
     def __init__(self, ring: SplitRing, counters: dict[str, int]) -> None:
         self.ring = ring
         self.broken = False
         self.chain: Chain | None = None
-        self.payload = b""
-        self.offset = 0
         self.awaited: object = None
+        self._steps: Iterator[list[Range]] = iter(())
+        self._next: list[Range] = []
         self._counters = counters
+
+    def begin(self, chain: Chain, steps: Iterator[list[Range]]) -> None:
+        """Take `chain` in hand, to be worked through in these steps, or in an empty one."""
+        self.chain = chain
+        self._steps = steps
+        self._next = next(steps, [])
+
+    def step(self) -> tuple[list[Range], bool]:
+        """Return the ranges of the next step, and whether it is the last."""
+        ranges = self._next
+        following = next(self._steps, None)
+        self._next = following or []
+        return ranges, following is None
+
+    def finish(self) -> None:
+        """Have done with the chain in hand."""
+        self.chain = None
+        self._steps = iter(())
 
     @property
     def waiting(self) -> bool:

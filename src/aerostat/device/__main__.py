@@ -6,8 +6,9 @@ may weigh.
 
 import getopt
 import sys
+from typing import cast, get_args
 
-from aerostat.balloon.abi import DEFLATE_ON_OOM
+from aerostat.balloon.abi import DEFLATE_ON_OOM, PAGE_POISON, PAGE_REPORTING, QueueRule
 from aerostat.balloon.device import DEFAULT_FEATURES
 from aerostat.device.server import Options, Server
 from aerostat.errors import AerostatError, UsageError
@@ -24,11 +25,22 @@ Serve one balloon device to a VMM over vhost-user, until SIGTERM.
   --size SIZE            the guest's RAM, such as 512MiB; default: what the VMM shares
   --name NAME            what query-name answers, and what messages begin with
   --once                 end when the VMM disconnects, instead of awaiting the next
+  --queues RULE          how the driver numbers its queues: dense-negotiated (as Linux),
+                         dense-offered or fixed; default: found out by what it sets up
   --no-deflate-on-oom    do not let the guest take pages back to avoid killing a process
+  --no-free-page-reporting
+                         do not let the guest tell of pages that are free, and take them
+  --no-page-poison       do not let the guest say what it fills free pages with
   --help                 show this
 """
 
-_LONG = ["socket=", "control=", "size=", "name=", "once", "no-deflate-on-oom", "help"]
+# Options without a value that each leave a feature out.
+_WITHOUT = {
+    "no-deflate-on-oom": DEFLATE_ON_OOM,
+    "no-free-page-reporting": PAGE_REPORTING,
+    "no-page-poison": PAGE_POISON,
+}
+_LONG = ["socket=", "control=", "size=", "name=", "once", "queues=", *_WITHOUT, "help"]
 
 
 def parse(arguments: list[str]) -> Options | None:
@@ -48,9 +60,13 @@ def parse(arguments: list[str]) -> Options | None:
     size = parse_size(given["--size"]) if "--size" in given else None
     if size is not None and size <= 0:
         raise UsageError("--size must be more than nothing")
+    rule = given.get("--queues")
+    if rule is not None and rule not in get_args(QueueRule):
+        raise UsageError(f"--queues is one of {', '.join(get_args(QueueRule))}")
     features = DEFAULT_FEATURES
-    if "--no-deflate-on-oom" in given:
-        features &= ~bit(DEFLATE_ON_OOM)
+    for option, feature in _WITHOUT.items():
+        if f"--{option}" in given:
+            features &= ~bit(feature)
     return Options(
         socket=given["--socket"],
         control=given["--control"],
@@ -58,6 +74,7 @@ def parse(arguments: list[str]) -> Options | None:
         name=given.get("--name"),
         once="--once" in given,
         features=features,
+        queues=cast("QueueRule | None", rule),
     )
 
 

@@ -8,7 +8,7 @@ Standard library only.
 
 from collections.abc import Callable
 
-from aerostat.balloon.abi import PAGE_SIZE
+from aerostat.balloon.abi import PAGE_SIZE, QueueRule
 from aerostat.balloon.device import (
     DEFAULT_FEATURES,
     MAX_PAGES,
@@ -27,19 +27,32 @@ _COUNTERS = (
     "broken_conversations",  # front-ends that were cut off for what they sent
     "refused_requests",  # vhost-user requests answered with a failure, or passed over
     "lost_calls",  # notifications that could not be delivered
-    "punches",  # system calls that gave memory back
-    "failed_punches",  # those that the file system refused
+    "punches",  # system calls that gave inflated pages back
     "punched_bytes",
+    "report_punches",  # system calls that gave reported pages back
+    "reported_bytes",
+    "failed_punches",  # those that the file system refused
 )
 
 
 class Guest:
-    """The guest behind one device. `size` is its RAM in bytes; None: as much as it shares."""
+    """The guest behind one device.
+
+    `size` is its RAM in bytes; None: as much as it shares. `queues` is the rule by which its
+    driver numbers them; None: found out by what is set up.
+    """
 
     def __init__(
-        self, loop: Loop, log: Log, *, size: int | None = None, features: int = DEFAULT_FEATURES
+        self,
+        loop: Loop,
+        log: Log,
+        *,
+        size: int | None = None,
+        features: int = DEFAULT_FEATURES,
+        queues: QueueRule | None = None,
     ) -> None:
         self.device = BalloonDevice(features=features)
+        self.queue_rule = queues
         self.sampler = Sampler(loop, self._ask)
         self.memory: MappedMemory | None = None
         self.log = log
@@ -103,6 +116,11 @@ class Guest:
         """Forget what an earlier driver said, as a new one begins. The target stays."""
         self.sampler.forget()
         self._tell(self.device.reset())
+
+    def restart(self) -> None:
+        """Forget an earlier driver, as `reset`, but not what the new one has said already."""
+        self.sampler.forget()
+        self._tell(self.device.restart())
 
     def write_config(self, offset: int, data: bytes) -> None:
         """Take a driver's write to the configuration space."""

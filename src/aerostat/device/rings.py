@@ -7,17 +7,18 @@ call descriptors, and gives inflated pages back to the host before the driver he
 
 import os
 import time
+from collections.abc import Iterable
 from functools import partial
 
 from aerostat.balloon.abi import Queue, number_queues
-from aerostat.balloon.device import Deflate, Inflate, StatisticsArrived
+from aerostat.balloon.device import Event, Inflate, Report, StatisticsArrived
 from aerostat.device.guest import Guest
 from aerostat.device.loop import READ, Loop
 from aerostat.errors import PeerError
 from aerostat.vhost_user.backend import Backend, RingSetup
 from aerostat.vhost_user.descriptors import OwnedDescriptor
 from aerostat.virtio.features import RING_INDIRECT_DESC, has
-from aerostat.virtio.memory import GuestMemory
+from aerostat.virtio.memory import GuestMemory, Piece
 from aerostat.virtio.split_ring import SplitRing, areas
 
 # How long one queue may work before everybody else has a turn. A request of Linux's takes about
@@ -145,9 +146,7 @@ class Rings:
                 if used:
                     break
         else:
-            features = self._guest.device.negotiated
-            self._guest.reset()
-            self._guest.device.accept(features)
+            self._guest.restart()
         self._new_driver = False
 
     def _queue_of(self, index: int) -> Queue | None:
@@ -157,7 +156,8 @@ class Rings:
             for number, setup in enumerate(self._backend.rings)
             if setup.addresses is not None
         ]
-        return number_queues(device.features, device.negotiated, configured).get(index)
+        rule = self._guest.queue_rule
+        return number_queues(device.features, device.negotiated, configured, rule).get(index)
 
     def _bind(self, memory: GuestMemory, setup: RingSetup) -> SplitRing:
         descriptors, available, used = _addresses(memory, setup)
@@ -204,22 +204,25 @@ class Rings:
             self._turn_due.add(index)
             self._loop.call_soon(partial(self._work, index))
 
-    def _carry_out(self, event: Inflate | Deflate | StatisticsArrived) -> None:
+    def _carry_out(self, event: Event) -> None:
         if isinstance(event, StatisticsArrived):
             self._guest.sampler.arrived(event.statistics)
             return
         if isinstance(event, Inflate):
-            self._punch(event)
+            self._punch(event.pieces, "punches", "punched_bytes")
+        elif isinstance(event, Report):
+            self._punch(event.pieces, "report_punches", "reported_bytes")
         self._guest.device.complete(event)
 
-    def _punch(self, event: Inflate) -> None:
+    def _punch(self, pieces: Iterable[Piece], calls: str, size: str) -> None:
+        """Give pieces back to the host; count the system calls, and what they gave."""
         memory = self._guest.memory
         assert memory is not None
         counters = self._guest.counters
-        for piece in event.pieces:
-            counters["punches"] += 1
+        for piece in pieces:
+            counters[calls] += 1
             try:
-                counters["punched_bytes"] += memory.punch(piece)
+                counters[size] += memory.punch(piece)
             except OSError as error:
                 # The guest has given the page all the same; only the host gains nothing.
                 counters["failed_punches"] += 1

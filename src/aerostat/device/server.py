@@ -8,6 +8,7 @@ import signal
 import socket
 from typing import NamedTuple
 
+from aerostat.balloon.abi import QueueRule
 from aerostat.balloon.device import DEFAULT_FEATURES
 from aerostat.device.commands import Commands
 from aerostat.device.control import Control
@@ -19,7 +20,11 @@ from aerostat.device.sockets import Listener
 
 
 class Options(NamedTuple):
-    """What a device process is told. `size` is the guest's RAM in bytes; None: what it shares."""
+    """What a device process is told.
+
+    `size` is the guest's RAM in bytes; None: what it shares. `queues` is the rule by which its
+    driver numbers them; None: found out.
+    """
 
     socket: str
     control: str
@@ -27,6 +32,7 @@ class Options(NamedTuple):
     name: str | None = None
     once: bool = False
     features: int = DEFAULT_FEATURES
+    queues: QueueRule | None = None
 
 
 class Server:
@@ -36,7 +42,13 @@ class Server:
         self._once = options.once
         self._loop = Loop()
         self._log = Log("aerostat device" + (f" {options.name}" if options.name else ""))
-        self._guest = Guest(self._loop, self._log, size=options.size, features=options.features)
+        self._guest = Guest(
+            self._loop,
+            self._log,
+            size=options.size,
+            features=options.features,
+            queues=options.queues,
+        )
         self._link: Link | None = None
         self._listener = Listener(options.socket)
         try:

@@ -64,12 +64,22 @@ class Laboratory:
     ) -> None:
         await self.close()
 
-    async def start_guest(self, name: str, size: int, *, arguments: Sequence[str] = ()) -> UmlGuest:
+    async def start_guest(
+        self,
+        name: str,
+        size: int,
+        *,
+        arguments: Sequence[str] = (),
+        device_options: Sequence[str] = ("--no-free-page-reporting",),
+    ) -> UmlGuest:
         """Boot guest `name` of `size` bytes on a balloon device of its own.
 
-        `arguments` are further ones for its kernel.
+        `arguments` are further ones for its kernel, `device_options` those of its device: without
+        free page reporting, as on a QEMU that was not asked for it, so that what a guest has
+        touched is held until its balloon takes it.
         """
-        device = DeviceProcess(name, size=size, directory=self.directory)
+        options = tuple(device_options)
+        device = DeviceProcess(name, size=size, directory=self.directory, options=options)
         self.devices.append(device)
         await device.start()
         guest = UmlGuest(
