@@ -1,0 +1,454 @@
+"""A guest's balloon driver as a state machine (virtio 1.2, 5.5.5 and 5.5.6, the driver's side).
+
+Touches guest memory: its rings, and an arena for the buffers that the device reads. No files, no
+registers, no clock; it never touches the pages that it gives and takes. Runs inside guests.
+
+A *page* here is one of the guest's, `page_size` bytes, named by its number (address divided by
+`page_size`). Where that is 4096 bytes, pages and the protocol's page numbers are the same; larger
+ones are made of several (5.5.6). `num_pages` and `actual` are the configuration's own, always in
+pages of 4096 bytes.
+
+The device is not trusted: a queue on which it gives back what it does not have is left alone and
+told of as `DeviceBroken`; nothing that it does raises.
+
+::
+
+    features = choose_features(offered, DEFAULT_FEATURES)
+    driver = BalloonDriver(features)
+    numbers = queue_numbers(offered, features)          # which virtqueue is which
+    driver.attach(memory, rings, arena, driver.arena_size)
+    driver.begin(statistics, poison=None)
+    ...                                                 # carry out take_config_writes()
+    ...                                                 # tell the device DRIVER_OK
+    driver.ready()
+    driver.config_changed(num_pages)                    # as read now, and at each announcement
+    while running:
+        if driver.wanted > 0:
+            driver.inflate(allocate(min(driver.wanted, driver.pages_per_request)))
+        elif driver.wanted < 0:
+            driver.deflate(-driver.wanted)
+        for offset, data in driver.take_config_writes():
+            write_config(offset, data)                  # each one access
+        for queue in driver.take_notifications():
+            notify(numbers[queue])
+        wait()
+        for queue in numbers:
+            for event in driver.service(queue):
+                if isinstance(event, Deflated):
+                    free(event.pages)                   # not before
+                elif isinstance(event, StatisticsWanted):
+                    driver.send_statistics(collect())
+    reset_device()
+    free(driver.stop())
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from struct import Struct, pack
+from typing import Literal
+
+from aerostat.balloon.abi import DEFLATE_ON_OOM, PAGE_POISON, PAGE_SIZE, Queue
+from aerostat.balloon.driver_events import (
+    Deflated,
+    DeviceBroken,
+    Event,
+    Inflated,
+    Range,
+    Reported,
+    StatisticsWanted,
+)
+from aerostat.balloon.driver_features import KNOWN_FEATURES, queues_of
+from aerostat.balloon.driver_lane import Lane, space
+from aerostat.balloon.driver_pages import PageAccount
+from aerostat.balloon.statistics import ENTRY_SIZE, encode
+from aerostat.errors import UsageError
+from aerostat.virtio.driver_ring import DriverRing
+from aerostat.virtio.features import RING_INDIRECT_DESC, VERSION_1, has
+from aerostat.virtio.memory import Byteorder, GuestMemory
+
+#: Page numbers of 4096 bytes in one request, as many as Linux sends.
+DEFAULT_BATCH = 256
+
+#: Ranges in one report of free pages, as many as Linux sends.
+MAX_REPORT = 32
+
+#: Statistics that there is room for; sixteen exist.
+MAX_STATISTICS = 64
+
+_PFN_SIZE = 4
+_MAX_PFN = 0xFFFFFFFF
+_PREFIX = {"little": "<", "big": ">"}
+
+_LE32 = Struct("<I")  # configuration is little-endian for legacy drivers, too (5.5.4.2)
+_ACTUAL_OFFSET, _POISON_OFFSET = 4, 12
+
+
+class Phase(Enum):
+    """How far the driver has come with its device (5.5.5)."""
+
+    NEW = "is new"
+    ATTACHED = "has its rings"
+    BEGUN = "is prepared"
+    RUNNING = "is running"
+    STOPPED = "has stopped"
+
+
+# Which calls lead from where to where. All others need RUNNING.
+_STEPS = {
+    "attach": (Phase.NEW, Phase.ATTACHED),
+    "begin": (Phase.ATTACHED, Phase.BEGUN),
+    "ready": (Phase.BEGUN, Phase.RUNNING),
+}
+
+
+class BalloonDriver:
+    """A driver for one life of a device, from its reset to its next.
+
+    `features` are the negotiated ones. `byteorder` is the guest's own, for a legacy driver.
+    `batch` is how many page numbers of 4096 bytes are sent at once. A driver whose
+    `statistics_first` is "uninitialised" sends its first statistics buffer as it finds it, which
+    the drivers of 2009 did (5.5.6.3.3). Raises `UsageError` for what cannot be.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        *,
+        byteorder: Byteorder = "little",
+        page_size: int = PAGE_SIZE,
+        batch: int = DEFAULT_BATCH,
+        statistics_first: Literal["primed", "uninitialised"] = "primed",
+    ) -> None:
+        if features & ~KNOWN_FEATURES:
+            raise UsageError(f"not known to the driver: features {features & ~KNOWN_FEATURES:#x}")
+        if page_size < PAGE_SIZE or page_size & (page_size - 1):
+            raise UsageError(f"no page is {page_size} bytes; a power of two from 4096 on is")
+        self._pfns_per_page = page_size // PAGE_SIZE
+        if batch < self._pfns_per_page:
+            raise UsageError(f"a batch of {batch} has no room for a page of {page_size} bytes")
+        if has(features, VERSION_1) and statistics_first == "uninitialised":
+            raise UsageError("only legacy drivers sent statistics uninitialised")
+        self.features = features
+        self.byteorder: Byteorder = "little" if has(features, VERSION_1) else byteorder
+        self.page_size = page_size
+        self.pages_per_request = batch // self._pfns_per_page
+        self.phase = Phase.NEW
+        self.num_pages = 0
+        self.poison: int | None = None
+        self._primed = statistics_first == "primed"
+        self._lanes: dict[Queue, Lane[Event]] = {}
+        self._account = PageAccount()
+        self._tags: tuple[int, ...] = ()
+        self._leaving = False
+        self._relieved = False
+        self._notify: set[Queue] = set()
+        self._config_writes: dict[int, bytes] = {}
+
+    # Coming and going
+
+    @property
+    def queues(self) -> list[Queue]:
+        """The queues that a ring is needed for."""
+        return queues_of(self.features)
+
+    @property
+    def arena_size(self) -> int:
+        """The bytes that are needed for the buffers, and for indirect tables if negotiated."""
+        return sum(self._space(queue) for queue in self.queues)
+
+    def attach(
+        self, memory: GuestMemory, rings: Mapping[Queue, DriverRing], arena: int, arena_size: int
+    ) -> None:
+        """Take a ring for each queue, and `arena_size` bytes at address `arena`, 16-aligned.
+
+        They stay the driver's until it stops; the rings are then released.
+        """
+        if sorted(rings) != self.queues:
+            raise UsageError(f"rings are needed for {[queue.name for queue in self.queues]}")
+        if arena_size < self.arena_size or arena % 16:
+            raise UsageError(f"{arena_size} bytes at {arena:#x} are no arena")
+        self._step("attach")
+        indirect = has(self.features, RING_INDIRECT_DESC)
+        for queue in self.queues:
+            size = self._buffer_size(queue)
+            self._lanes[queue] = Lane(memory, rings[queue], arena, size, indirect=indirect)
+            arena += self._space(queue)
+
+    def begin(self, statistics: Mapping[int, int], poison: int | None = None) -> None:
+        """Do what comes before DRIVER_OK: the first statistics buffer, the poison value (5.5.5).
+
+        The tags of `statistics` are those of every buffer to come (5.5.6.3.1). They count only if
+        STATS_VQ was negotiated, `poison` (32 bits) only if PAGE_POISON was.
+        """
+        wants_statistics = Queue.STATS in self._lanes
+        if wants_statistics and not 0 < len(statistics) <= MAX_STATISTICS:
+            raise UsageError(f"there must be 1 to {MAX_STATISTICS} statistics")
+        if has(self.features, PAGE_POISON):
+            if poison is None:
+                raise UsageError("PAGE_POISON was negotiated, so there must be a poison value")
+            self.poison = poison
+        self._step("begin")
+        if self.poison is not None:
+            self._config_writes[_POISON_OFFSET] = _LE32.pack(self.poison)
+        if wants_statistics:
+            self._tags = tuple(statistics)
+            self._send_first_statistics(statistics)
+
+    def ready(self) -> None:
+        """Go: DRIVER_OK is set. Only from here on is there anything to notify (3.1.1)."""
+        self._step("ready")
+        self._tell_actual()
+
+    def leave(self) -> None:
+        """Want an empty balloon from now on whatever the device says, as before an unloading."""
+        self._leaving = True
+
+    def stop(self) -> list[int]:
+        """End, after the device was reset: return the pages that are the guest's again by that.
+
+        They are those in the balloon and those on their way there or back. Reported ranges, too,
+        may be used again.
+        """
+        self.phase = Phase.STOPPED
+        for lane in self._lanes.values():
+            lane.ring.release()
+        self._lanes.clear()
+        pages, self._account = self._account.pages(), PageAccount()
+        return pages
+
+    # What is and what should be
+
+    @property
+    def actual(self) -> int:
+        """The size of the balloon as the device is told it, in pages of 4096 bytes."""
+        return min(self.held_pages * self._pfns_per_page, _MAX_PFN)
+
+    @property
+    def held_pages(self) -> int:
+        """The pages that the device has: those that it acknowledged, and has not returned yet."""
+        return len(self._account) + self._in_flight(Queue.DEFLATE)
+
+    @property
+    def balloon_size(self) -> int:
+        """The same in bytes."""
+        return self.held_pages * self.page_size
+
+    @property
+    def wanted(self) -> int:
+        """How many pages are still to be given (positive) or taken back (negative).
+
+        Those on their way count as arrived. 0 also means "not now": while the queue that is
+        needed is busy or broken, and, after `relieve`, until the next `config_changed`.
+        """
+        if self.phase is not Phase.RUNNING:
+            return 0
+        target = 0 if self._leaving else -(-self.num_pages // self._pfns_per_page)
+        lacking = target - len(self._account) - self._in_flight(Queue.INFLATE)
+        if lacking > 0:
+            return lacking if self.idle(Queue.INFLATE) and not self._relieved else 0
+        return max(lacking, -len(self._account)) if self.idle(Queue.DEFLATE) else 0
+
+    def idle(self, queue: Queue) -> bool:
+        """Whether a request can be made on `queue`: it exists, is not broken, and has none."""
+        lane = self._lanes.get(queue)
+        return lane is not None and lane.idle
+
+    @property
+    def broken(self) -> list[Queue]:
+        """The queues that the device broke."""
+        return [queue for queue, lane in self._lanes.items() if lane.problem]
+
+    def config_changed(self, num_pages: int) -> None:
+        """Take `num_pages` as the device's wish, in pages of 4096 bytes.
+
+        To be called when the device announces a change, or another value is found. It also ends
+        the rest that follows `relieve`.
+        """
+        self.num_pages = num_pages
+        self._relieved = False
+
+    # Pages
+
+    def inflate(self, pages: Sequence[int]) -> None:
+        """Give `pages` to the balloon, at most `pages_per_request`.
+
+        They must not be touched from now on (5.5.6.1). Raises `UsageError` if the queue is not
+        idle, or one of them is not the guest's to give.
+        """
+        if not pages:
+            return
+        self._check_request(Queue.INFLATE, len(pages), self.pages_per_request)
+        if min(pages) < 0 or (max(pages) + 1) * self._pfns_per_page - 1 > _MAX_PFN:
+            raise UsageError("page numbers have 32 bits, which reach to 16 TiB")
+        twice = self._account.give(pages)
+        if twice is not None:
+            raise UsageError(f"page {twice} was given before")
+        self._send_pages(Queue.INFLATE, Inflated(list(pages)))
+
+    def deflate(self, count: int) -> list[int]:
+        """Ask for at most `count` pages back; return which. They are the guest's when `Deflated`.
+
+        Never more than the target allows, nor than fit a request; none while an earlier request is
+        out. What was given last comes first.
+        """
+        return self._deflate(min(count, -self.wanted))
+
+    def relieve(self, count: int) -> list[int]:
+        """Ask for at most `count` pages back although the target forbids it: memory is short.
+
+        Only with DEFLATE_ON_OOM (5.5.6.1); without it, none. The balloon is then left so until the
+        device changes its configuration.
+        """
+        if self.phase is not Phase.RUNNING or not has(self.features, DEFLATE_ON_OOM):
+            return []
+        self._relieved = True
+        return self._deflate(count)
+
+    def report(self, ranges: Sequence[Range]) -> bool:
+        """Tell the device of free memory, at most `report_room` ranges; false: not now.
+
+        Ranges are (address, length) in bytes, whole pages. They must not be used until they are
+        `Reported`. If PAGE_POISON was negotiated they must hold the poison value (5.5.6.7.1).
+        """
+        if not ranges or not self.idle(Queue.REPORTING):
+            return False
+        self._check_request(Queue.REPORTING, len(ranges), self.report_room)
+        for address, length in ranges:
+            if length <= 0 or (address | length) % self.page_size:
+                raise UsageError(f"{address:#x}+{length:#x} is not whole pages")
+        self._lanes[Queue.REPORTING].lend(ranges, Reported(list(ranges)))
+        self._notify.add(Queue.REPORTING)
+        return True
+
+    @property
+    def report_room(self) -> int:
+        """How many ranges one report may have; 0 without PAGE_REPORTING."""
+        lane = self._lanes.get(Queue.REPORTING)
+        return min(MAX_REPORT, lane.ring.size) if lane else 0
+
+    # Statistics
+
+    def send_statistics(self, statistics: Mapping[int, int]) -> None:
+        """Answer `StatisticsWanted`. The tags are those of `begin`, all of them, every time.
+
+        Raises `UsageError` for other tags, or if the device has not asked: only one buffer may be
+        out (5.5.6.3.1). On a queue that broke since, nothing happens.
+        """
+        lane = self._lanes.get(Queue.STATS)
+        if lane is None or self.phase is not Phase.RUNNING or lane.request is not None:
+            raise UsageError("the device has not asked for statistics")
+        if statistics.keys() != set(self._tags):
+            raise UsageError("every buffer has the statistics that the first one had")
+        if not lane.problem:
+            lane.send(self._encode(statistics), StatisticsWanted())
+            self._notify.add(Queue.STATS)
+
+    # What the device did, and what the transport is to do
+
+    def service(self, queue: Queue) -> list[Event]:
+        """Return what happened on `queue` since the last time; often nothing.
+
+        May be called at any time: an interrupt without cause does no harm (2.7.7.2).
+        """
+        lane = self._lanes.get(queue)
+        if lane is None or lane.problem:
+            return []
+        events: list[Event] = []
+        returned = lane.done()
+        if returned is not None:
+            events.append(returned)
+            self._settle(returned)
+        if lane.problem:
+            events.append(DeviceBroken(queue, lane.problem))
+        return events
+
+    def take_notifications(self) -> list[Queue]:
+        """Return the queues whose buffers the device is to be told of, and forget them."""
+        if self.phase is not Phase.RUNNING:
+            return []
+        queues = sorted(self._notify)
+        self._notify.clear()
+        return queues
+
+    def take_config_writes(self) -> list[tuple[int, bytes]]:
+        """Return what to write to the configuration space, (offset, bytes), and forget it.
+
+        Each in one access of its size (5.5.6.2.1); of several sizes of the balloon, the last.
+        """
+        writes = sorted(self._config_writes.items())
+        self._config_writes.clear()
+        return writes
+
+    # Within
+
+    def _step(self, call: str) -> None:
+        before, after = _STEPS[call]
+        if self.phase is not before:
+            raise UsageError(f"{call}: the driver {self.phase.value}")
+        self.phase = after
+
+    def _check_request(self, queue: Queue, count: int, most: int) -> None:
+        if self.phase is not Phase.RUNNING:
+            raise UsageError(f"the driver {self.phase.value}")
+        if not self.idle(queue):
+            raise UsageError(f"the {queue.name} queue has a request, or is broken")
+        if count > most:
+            raise UsageError(f"{count} in one request, but {most} is the most")
+
+    def _buffer_size(self, queue: Queue) -> int:
+        if queue is Queue.STATS:
+            return MAX_STATISTICS * ENTRY_SIZE
+        if queue is Queue.REPORTING:
+            return 0  # the buffers are the free pages themselves
+        return self.pages_per_request * self._pfns_per_page * _PFN_SIZE
+
+    def _space(self, queue: Queue) -> int:
+        descriptors = MAX_REPORT if queue is Queue.REPORTING else 1
+        indirect = has(self.features, RING_INDIRECT_DESC)
+        return space(self._buffer_size(queue), descriptors if indirect else 0)
+
+    def _in_flight(self, queue: Queue) -> int:
+        lane = self._lanes.get(queue)
+        request = lane.request if lane else None
+        return len(request.pages) if isinstance(request, (Inflated, Deflated)) else 0
+
+    def _deflate(self, count: int) -> list[int]:
+        if count <= 0 or not self.idle(Queue.DEFLATE):
+            return []
+        pages = self._account.ask(min(count, self.pages_per_request))
+        if pages:
+            self._send_pages(Queue.DEFLATE, Deflated(pages))
+        return pages
+
+    def _send_pages(self, queue: Queue, request: Inflated | Deflated) -> None:
+        per_page = self._pfns_per_page
+        pfns = request.pages
+        if per_page > 1:
+            pfns = [page * per_page + n for page in pfns for n in range(per_page)]
+        self._lanes[queue].send(pack(f"{_PREFIX[self.byteorder]}{len(pfns)}I", *pfns), request)
+        self._notify.add(queue)
+
+    def _settle(self, returned: Event) -> None:
+        if isinstance(returned, Inflated):
+            self._account.arrive(returned.pages)
+            self._tell_actual()
+        elif isinstance(returned, Deflated):
+            self._account.regain(returned.pages)
+            self._tell_actual()
+
+    def _tell_actual(self) -> None:
+        self._config_writes[_ACTUAL_OFFSET] = _LE32.pack(self.actual)
+
+    def _encode(self, statistics: Mapping[int, int]) -> bytes:
+        return encode({tag: statistics[tag] for tag in self._tags}, self.byteorder)
+
+    def _send_first_statistics(self, statistics: Mapping[int, int]) -> None:
+        lane = self._lanes[Queue.STATS]
+        payload = self._encode(statistics)
+        if self._primed:
+            lane.send(payload, StatisticsWanted())
+        else:
+            lane.send_as_it_lies(len(payload), StatisticsWanted())
+        self._notify.add(Queue.STATS)
