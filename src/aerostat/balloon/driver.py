@@ -45,8 +45,7 @@ told of as `DeviceBroken`; nothing that it does raises.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from enum import Enum
-from struct import Struct, pack
+from struct import Struct
 from typing import Literal
 
 from aerostat.balloon.abi import DEFLATE_ON_OOM, PAGE_POISON, PAGE_SIZE, Queue
@@ -57,50 +56,24 @@ from aerostat.balloon.driver_events import (
     Inflated,
     Range,
     Reported,
-    StatisticsWanted,
 )
 from aerostat.balloon.driver_features import KNOWN_FEATURES, queues_of
-from aerostat.balloon.driver_lane import Lane, space
-from aerostat.balloon.driver_pages import PageAccount
-from aerostat.balloon.statistics import ENTRY_SIZE, encode
+from aerostat.balloon.driver_lane import MAX_REPORT, Lane, arena_spaces
+from aerostat.balloon.driver_pages import MAX_PFN, PageAccount, pack_pages
+from aerostat.balloon.driver_phase import Phase, follow
+from aerostat.balloon.driver_statistics import Answers
 from aerostat.errors import UsageError
 from aerostat.virtio.driver_ring import DriverRing
-from aerostat.virtio.features import RING_INDIRECT_DESC, VERSION_1, has
+from aerostat.virtio.features import VERSION_1, has
 from aerostat.virtio.memory import Byteorder, GuestMemory
+from aerostat.virtio.split_ring import BrokenRing
 
 #: Page numbers of 4096 bytes in one request, as many as Linux sends.
 DEFAULT_BATCH = 256
 
-#: Ranges in one report of free pages, as many as Linux sends.
-MAX_REPORT = 32
-
-#: Statistics that there is room for; sixteen exist.
-MAX_STATISTICS = 64
-
-_PFN_SIZE = 4
-_MAX_PFN = 0xFFFFFFFF
-_PREFIX = {"little": "<", "big": ">"}
-
 _LE32 = Struct("<I")  # configuration is little-endian for legacy drivers, too (5.5.4.2)
 _ACTUAL_OFFSET, _POISON_OFFSET = 4, 12
-
-
-class Phase(Enum):
-    """How far the driver has come with its device (5.5.5)."""
-
-    NEW = "is new"
-    ATTACHED = "has its rings"
-    BEGUN = "is prepared"
-    RUNNING = "is running"
-    STOPPED = "has stopped"
-
-
-# Which calls lead from where to where. All others need RUNNING.
-_STEPS = {
-    "attach": (Phase.NEW, Phase.ATTACHED),
-    "begin": (Phase.ATTACHED, Phase.BEGUN),
-    "ready": (Phase.BEGUN, Phase.RUNNING),
-}
+_MAX_POISON = 0xFFFFFFFF
 
 
 class BalloonDriver:
@@ -137,10 +110,11 @@ class BalloonDriver:
         self.phase = Phase.NEW
         self.num_pages = 0
         self.poison: int | None = None
+        self._spaces = arena_spaces(features, batch)
         self._primed = statistics_first == "primed"
         self._lanes: dict[Queue, Lane[Event]] = {}
         self._account = PageAccount()
-        self._tags: tuple[int, ...] = ()
+        self._answers: Answers | None = None
         self._leaving = False
         self._relieved = False
         self._notify: set[Queue] = set()
@@ -156,7 +130,7 @@ class BalloonDriver:
     @property
     def arena_size(self) -> int:
         """The bytes that are needed for the buffers, and for indirect tables if negotiated."""
-        return sum(self._space(queue) for queue in self.queues)
+        return sum(space.size for space in self._spaces.values())
 
     def attach(
         self, memory: GuestMemory, rings: Mapping[Queue, DriverRing], arena: int, arena_size: int
@@ -169,12 +143,10 @@ class BalloonDriver:
             raise UsageError(f"rings are needed for {[queue.name for queue in self.queues]}")
         if arena_size < self.arena_size or arena % 16:
             raise UsageError(f"{arena_size} bytes at {arena:#x} are no arena")
-        self._step("attach")
-        indirect = has(self.features, RING_INDIRECT_DESC)
-        for queue in self.queues:
-            size = self._buffer_size(queue)
-            self._lanes[queue] = Lane(memory, rings[queue], arena, size, indirect=indirect)
-            arena += self._space(queue)
+        self.phase = follow(self.phase, "attach")
+        for queue, space in self._spaces.items():
+            self._lanes[queue] = Lane(memory, rings[queue], arena, space)
+            arena += space.size
 
     def begin(self, statistics: Mapping[int, int], poison: int | None = None) -> None:
         """Do what comes before DRIVER_OK: the first statistics buffer, the poison value (5.5.5).
@@ -182,23 +154,21 @@ class BalloonDriver:
         The tags of `statistics` are those of every buffer to come (5.5.6.3.1). They count only if
         STATS_VQ was negotiated, `poison` (32 bits) only if PAGE_POISON was.
         """
-        wants_statistics = Queue.STATS in self._lanes
-        if wants_statistics and not 0 < len(statistics) <= MAX_STATISTICS:
-            raise UsageError(f"there must be 1 to {MAX_STATISTICS} statistics")
+        after = follow(self.phase, "begin")
         if has(self.features, PAGE_POISON):
-            if poison is None:
-                raise UsageError("PAGE_POISON was negotiated, so there must be a poison value")
+            if poison is None or not 0 <= poison <= _MAX_POISON:
+                raise UsageError("PAGE_POISON was negotiated: it takes a value of 32 bits")
+            self._config_writes[_POISON_OFFSET] = _LE32.pack(poison)
             self.poison = poison
-        self._step("begin")
-        if self.poison is not None:
-            self._config_writes[_POISON_OFFSET] = _LE32.pack(self.poison)
-        if wants_statistics:
-            self._tags = tuple(statistics)
-            self._send_first_statistics(statistics)
+        if Queue.STATS in self._lanes:
+            self._answers = Answers(self._lanes[Queue.STATS], self.byteorder)
+            self._answers.begin(statistics, primed=self._primed)
+            self._notify.add(Queue.STATS)
+        self.phase = after
 
     def ready(self) -> None:
         """Go: DRIVER_OK is set. Only from here on is there anything to notify (3.1.1)."""
-        self._step("ready")
+        self.phase = follow(self.phase, "ready")
         self._tell_actual()
 
     def leave(self) -> None:
@@ -211,7 +181,7 @@ class BalloonDriver:
         They are those in the balloon and those on their way there or back. Reported ranges, too,
         may be used again.
         """
-        self.phase = Phase.STOPPED
+        self.phase = follow(self.phase, "stop")
         for lane in self._lanes.values():
             lane.ring.release()
         self._lanes.clear()
@@ -223,7 +193,7 @@ class BalloonDriver:
     @property
     def actual(self) -> int:
         """The size of the balloon as the device is told it, in pages of 4096 bytes."""
-        return min(self.held_pages * self._pfns_per_page, _MAX_PFN)
+        return min(self.held_pages * self._pfns_per_page, MAX_PFN)
 
     @property
     def held_pages(self) -> int:
@@ -239,16 +209,17 @@ class BalloonDriver:
     def wanted(self) -> int:
         """How many pages are still to be given (positive) or taken back (negative).
 
-        Those on their way count as arrived. 0 also means "not now": while the queue that is
-        needed is busy or broken, and, after `relieve`, until the next `config_changed`.
+        0 also means "not now": while the queue that is needed has a request or is broken, and,
+        after `relieve`, until the next `config_changed`. Pages on their way there do not count,
+        since they cannot be asked back yet (5.5.6.1); those on their way back are gone.
         """
         if self.phase is not Phase.RUNNING:
             return 0
         target = 0 if self._leaving else -(-self.num_pages // self._pfns_per_page)
-        lacking = target - len(self._account) - self._in_flight(Queue.INFLATE)
-        if lacking > 0:
-            return lacking if self.idle(Queue.INFLATE) and not self._relieved else 0
-        return max(lacking, -len(self._account)) if self.idle(Queue.DEFLATE) else 0
+        lacking = target - len(self._account)
+        if lacking < 0:
+            return lacking if self.idle(Queue.DEFLATE) else 0
+        return lacking if self.idle(Queue.INFLATE) and not self._relieved else 0
 
     def idle(self, queue: Queue) -> bool:
         """Whether a request can be made on `queue`: it exists, is not broken, and has none."""
@@ -279,8 +250,9 @@ class BalloonDriver:
         """
         if not pages:
             return
+        follow(self.phase, "inflate")
         self._check_request(Queue.INFLATE, len(pages), self.pages_per_request)
-        if min(pages) < 0 or (max(pages) + 1) * self._pfns_per_page - 1 > _MAX_PFN:
+        if min(pages) < 0 or (max(pages) + 1) * self._pfns_per_page - 1 > MAX_PFN:
             raise UsageError("page numbers have 32 bits, which reach to 16 TiB")
         twice = self._account.give(pages)
         if twice is not None:
@@ -301,8 +273,9 @@ class BalloonDriver:
         Only with DEFLATE_ON_OOM (5.5.6.1); without it, none. The balloon is then left so until the
         device changes its configuration.
         """
-        if self.phase is not Phase.RUNNING or not has(self.features, DEFLATE_ON_OOM):
+        if count <= 0 or not has(self.features, DEFLATE_ON_OOM):
             return []
+        follow(self.phase, "deflate")
         self._relieved = True
         return self._deflate(count)
 
@@ -312,6 +285,7 @@ class BalloonDriver:
         Ranges are (address, length) in bytes, whole pages. They must not be used until they are
         `Reported`. If PAGE_POISON was negotiated they must hold the poison value (5.5.6.7.1).
         """
+        follow(self.phase, "report")
         if not ranges or not self.idle(Queue.REPORTING):
             return False
         self._check_request(Queue.REPORTING, len(ranges), self.report_room)
@@ -336,14 +310,11 @@ class BalloonDriver:
         Raises `UsageError` for other tags, or if the device has not asked: only one buffer may be
         out (5.5.6.3.1). On a queue that broke since, nothing happens.
         """
-        lane = self._lanes.get(Queue.STATS)
-        if lane is None or self.phase is not Phase.RUNNING or lane.request is not None:
-            raise UsageError("the device has not asked for statistics")
-        if statistics.keys() != set(self._tags):
-            raise UsageError("every buffer has the statistics that the first one had")
-        if not lane.problem:
-            lane.send(self._encode(statistics), StatisticsWanted())
-            self._notify.add(Queue.STATS)
+        follow(self.phase, "send_statistics")
+        if self._answers is None:
+            raise UsageError("STATS_VQ was not negotiated")
+        self._answers.send(statistics)
+        self._notify.add(Queue.STATS)
 
     # What the device did, and what the transport is to do
 
@@ -355,14 +326,14 @@ class BalloonDriver:
         lane = self._lanes.get(queue)
         if lane is None or lane.problem:
             return []
-        events: list[Event] = []
-        returned = lane.done()
-        if returned is not None:
-            events.append(returned)
-            self._settle(returned)
-        if lane.problem:
-            events.append(DeviceBroken(queue, lane.problem))
-        return events
+        try:
+            returned = lane.done()
+        except BrokenRing as error:
+            return [DeviceBroken(queue, str(error))]
+        if returned is None:
+            return []
+        self._settle(returned)
+        return [returned]
 
     def take_notifications(self) -> list[Queue]:
         """Return the queues whose buffers the device is to be told of, and forget them."""
@@ -383,31 +354,11 @@ class BalloonDriver:
 
     # Within
 
-    def _step(self, call: str) -> None:
-        before, after = _STEPS[call]
-        if self.phase is not before:
-            raise UsageError(f"{call}: the driver {self.phase.value}")
-        self.phase = after
-
     def _check_request(self, queue: Queue, count: int, most: int) -> None:
-        if self.phase is not Phase.RUNNING:
-            raise UsageError(f"the driver {self.phase.value}")
         if not self.idle(queue):
             raise UsageError(f"the {queue.name} queue has a request, or is broken")
         if count > most:
             raise UsageError(f"{count} in one request, but {most} is the most")
-
-    def _buffer_size(self, queue: Queue) -> int:
-        if queue is Queue.STATS:
-            return MAX_STATISTICS * ENTRY_SIZE
-        if queue is Queue.REPORTING:
-            return 0  # the buffers are the free pages themselves
-        return self.pages_per_request * self._pfns_per_page * _PFN_SIZE
-
-    def _space(self, queue: Queue) -> int:
-        descriptors = MAX_REPORT if queue is Queue.REPORTING else 1
-        indirect = has(self.features, RING_INDIRECT_DESC)
-        return space(self._buffer_size(queue), descriptors if indirect else 0)
 
     def _in_flight(self, queue: Queue) -> int:
         lane = self._lanes.get(queue)
@@ -423,11 +374,8 @@ class BalloonDriver:
         return pages
 
     def _send_pages(self, queue: Queue, request: Inflated | Deflated) -> None:
-        per_page = self._pfns_per_page
-        pfns = request.pages
-        if per_page > 1:
-            pfns = [page * per_page + n for page in pfns for n in range(per_page)]
-        self._lanes[queue].send(pack(f"{_PREFIX[self.byteorder]}{len(pfns)}I", *pfns), request)
+        payload = pack_pages(request.pages, self._pfns_per_page, self.byteorder)
+        self._lanes[queue].send(payload, request)
         self._notify.add(queue)
 
     def _settle(self, returned: Event) -> None:
@@ -440,15 +388,3 @@ class BalloonDriver:
 
     def _tell_actual(self) -> None:
         self._config_writes[_ACTUAL_OFFSET] = _LE32.pack(self.actual)
-
-    def _encode(self, statistics: Mapping[int, int]) -> bytes:
-        return encode({tag: statistics[tag] for tag in self._tags}, self.byteorder)
-
-    def _send_first_statistics(self, statistics: Mapping[int, int]) -> None:
-        lane = self._lanes[Queue.STATS]
-        payload = self._encode(statistics)
-        if self._primed:
-            lane.send(payload, StatisticsWanted())
-        else:
-            lane.send_as_it_lies(len(payload), StatisticsWanted())
-        self._notify.add(Queue.STATS)

@@ -8,45 +8,71 @@ the statistics queue more are forbidden (virtio 1.2, 5.5.6.3.1).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
+from aerostat.balloon.abi import Queue
+from aerostat.balloon.driver_features import queues_of
+from aerostat.balloon.driver_pages import PFN_SIZE
+from aerostat.balloon.statistics import ENTRY_SIZE
 from aerostat.virtio.chain import DESCRIPTOR_SIZE
 from aerostat.virtio.driver_ring import DriverRing
+from aerostat.virtio.features import RING_INDIRECT_DESC, has
 from aerostat.virtio.memory import GuestMemory
 from aerostat.virtio.split_ring import BrokenRing
+
+#: Ranges in one report of free pages, as many as Linux sends.
+MAX_REPORT = 32
+
+#: Statistics that there is room for; sixteen exist.
+MAX_STATISTICS = 64
 
 Request = TypeVar("Request")
 
 
-def space(buffer_size: int, descriptors: int) -> int:
-    """Return the bytes that a lane takes with an indirect table of `descriptors` (0: none)."""
-    return -(-buffer_size // 16) * 16 + descriptors * DESCRIPTOR_SIZE
+class Space(NamedTuple):
+    """What a lane needs of memory: a buffer, of bytes, and an indirect table, of descriptors."""
+
+    buffer_size: int
+    descriptors: int = 0
+
+    @property
+    def table_offset(self) -> int:
+        """Where the table is after the beginning of the buffer: aligned to 16 bytes."""
+        return -(-self.buffer_size // 16) * 16
+
+    @property
+    def size(self) -> int:
+        """The bytes of both."""
+        return self.table_offset + self.descriptors * DESCRIPTOR_SIZE
+
+
+def arena_spaces(features: int, batch: int) -> dict[Queue, Space]:
+    """Return what each queue needs, for `batch` page numbers in a request."""
+    indirect = int(has(features, RING_INDIRECT_DESC))
+    sizes = {
+        Queue.STATS: Space(MAX_STATISTICS * ENTRY_SIZE, indirect),
+        Queue.REPORTING: Space(0, MAX_REPORT * indirect),  # its buffers are the free pages
+    }
+    pages = Space(batch * PFN_SIZE, indirect)
+    return {queue: sizes.get(queue, pages) for queue in queues_of(features)}
 
 
 class Lane(Generic[Request]):
     """A queue that is idle, has a request with the device, or is broken.
 
-    The buffer of `buffer_size` bytes lies at `address`, an indirect table behind it if one is to
-    be used. `request` is what the caller wants to remember of what the device has.
+    Its `space` lies at `address`; if that has an indirect table, it is used. `request` is what
+    the caller wants to remember of what the device has.
     """
 
     __slots__ = ("_buffer", "_memory", "_table", "problem", "request", "ring")
 
-    def __init__(
-        self,
-        memory: GuestMemory,
-        ring: DriverRing,
-        address: int,
-        buffer_size: int,
-        *,
-        indirect: bool = False,
-    ) -> None:
+    def __init__(self, memory: GuestMemory, ring: DriverRing, address: int, space: Space) -> None:
         self.ring = ring
         self.request: Request | None = None
         self.problem = ""
         self._memory = memory
         self._buffer = address
-        self._table = address + space(buffer_size, 0) if indirect else 0
+        self._table = address + space.table_offset if space.descriptors else 0
 
     @property
     def idle(self) -> bool:
@@ -69,18 +95,16 @@ class Lane(Generic[Request]):
         self.request = request
 
     def done(self) -> Request | None:
-        """Return the request that came back, None if none did. Marks the lane when it breaks.
+        """Return the request that came back, None if none did. Raises `BrokenRing`, once.
 
         How much the device says it wrote is nobody's business: legacy devices say anything
         (2.7.8.3).
         """
-        if self.problem:
-            return None
         try:
             returned = self.ring.collect()
         except BrokenRing as error:
             self.problem = str(error)
-            return None
+            raise
         if not returned:
             return None
         request, self.request = self.request, None

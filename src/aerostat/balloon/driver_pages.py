@@ -1,4 +1,4 @@
-"""A driver's account of the pages that it does not have: in the balloon, or on the way.
+"""A driver's pages: the numbers that it sends, and an account of the pages that it does not have.
 
 Pure; runs inside guests. Virtio 1.2, 5.5.6: no page may be given twice, none taken back that was
 not given, and none used before it is back. The account is small beside the pages: four bytes for
@@ -9,9 +9,25 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
+from struct import pack
+
+from aerostat.virtio.memory import Byteorder
+
+PFN_SIZE = 4
+MAX_PFN = 0xFFFFFFFF
+
+_PREFIX = {"little": "<", "big": ">"}
 
 # Pages that share one integer of bits: 4 MiB of memory, if they are of 4096 bytes.
 _NEIGHBOURS = 1024
+
+
+def pack_pages(pages: list[int], pfns_per_page: int, byteorder: Byteorder) -> bytes:
+    """Return the array of page numbers of 4096 bytes that stands for `pages` of the guest's."""
+    pfns = pages
+    if pfns_per_page > 1:
+        pfns = [page * pfns_per_page + n for page in pages for n in range(pfns_per_page)]
+    return pack(f"{_PREFIX[byteorder]}{len(pfns)}I", *pfns)
 
 
 class PageAccount:
