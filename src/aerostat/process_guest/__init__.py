@@ -1,0 +1,7 @@
+"""Guests that are ordinary processes: a memfd for memory, a model for a kernel, no VM.
+
+Rooms: `memory` (the memfd), `connection` (one vhost-user conversation over real sockets), `rings`
+(virtqueues in the guest's memory, and their notifications), `work` (a balloon driver on them),
+`link` (all of it, from its connection to its end) and `interface` (what a link wants of the
+guest's kernel).
+"""
