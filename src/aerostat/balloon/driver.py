@@ -18,7 +18,7 @@ told of as `DeviceBroken`; nothing that it does raises.
     numbers = queue_numbers(offered, features)          # which virtqueue is which
     driver.attach(memory, rings, arena, driver.arena_size)
     driver.begin(statistics, poison=None)
-    ...                                                 # carry out take_config_writes()
+    ...                                                 # take_config_writes(), as below
     ...                                                 # tell the device DRIVER_OK
     driver.ready()
     driver.config_changed(num_pages)                    # as read now, and at each announcement
@@ -71,7 +71,7 @@ from aerostat.virtio.split_ring import BrokenRing
 #: Page numbers of 4096 bytes in one request, as many as Linux sends.
 DEFAULT_BATCH = 256
 
-_LE32 = Struct("<I")  # configuration is little-endian for legacy drivers, too (5.5.4.2)
+_LE32 = Struct("<I")  # configuration is little-endian for legacy drivers, too (5.5.4)
 _ACTUAL_OFFSET, _POISON_OFFSET = 4, 12
 _MAX_POISON = 0xFFFFFFFF
 
@@ -167,7 +167,12 @@ class BalloonDriver:
         self.phase = after
 
     def ready(self) -> None:
-        """Go: DRIVER_OK is set. Only from here on is there anything to notify (3.1.1)."""
+        """Go: DRIVER_OK is set. Only from here on is there anything to notify (3.1.1).
+
+        The size of the balloon is told at once: a device may remember that of an earlier driver.
+        """
+        if _POISON_OFFSET in self._config_writes:
+            raise UsageError("poison_val is written before DRIVER_OK (5.5.6.6.1)")
         self.phase = follow(self.phase, "ready")
         self._tell_actual()
 
@@ -321,7 +326,7 @@ class BalloonDriver:
     def service(self, queue: Queue) -> list[Event]:
         """Return what happened on `queue` since the last time; often nothing.
 
-        May be called at any time: an interrupt without cause does no harm (2.7.7.2).
+        May be called at any time: an interrupt without cause does no harm (2.7.7.1).
         """
         lane = self._lanes.get(queue)
         if lane is None or lane.problem:

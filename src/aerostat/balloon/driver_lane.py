@@ -98,7 +98,7 @@ class Lane(Generic[Request]):
         """Return the request that came back, None if none did. Raises `BrokenRing`, once.
 
         How much the device says it wrote is nobody's business: legacy devices say anything
-        (2.7.8.3).
+        (5.5.6.2.1).
         """
         try:
             returned = self.ring.collect()

@@ -51,8 +51,8 @@ class RingLayout(NamedTuple):
 class Used(NamedTuple):
     """A chain that the device gave back, and the bytes that it says it wrote.
 
-    Nothing is to be made of `written` before it is compared with the buffer; legacy devices put
-    anything there (2.7.8.3).
+    Nothing is to be made of `written` before it is compared with the buffer; legacy devices say
+    anything there.
     """
 
     head: int
@@ -185,7 +185,7 @@ class DriverRing:
         self._avail.publish(INDEX, self._next_avail)
 
     def collect(self) -> list[Used]:
-        """Return the chains that came back, in their order; none is no error (2.7.7.2).
+        """Return the chains that came back, in their order; none is no error (2.7.7.1).
 
         Raises `BrokenRing` when the device gives back what it does not have, or more than that;
         what came before is returned first, and the error comes with the next call, and all later.
