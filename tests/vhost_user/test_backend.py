@@ -323,7 +323,7 @@ def test_regions_and_descriptors_must_be_as_many(talk: Conversation, descriptor:
 
 
 def test_a_flood_of_descriptors_ends_the_conversation(talk: Conversation) -> None:
-    flood = [os.memfd_create("flood") for _ in range(9)]
+    flood = [os.memfd_create("flood") for _ in range(messages.MAX_DESCRIPTORS + 1)]
     with pytest.raises(ConversationError):
         talk.backend.receive(b"\0", flood)
     assert not any(map(is_open, flood))
@@ -333,6 +333,89 @@ def test_closing_closes_what_was_not_handed_over(talk: Conversation, descriptor:
     talk.backend.receive(b"\0", [descriptor])
     talk.backend.close()
     assert not is_open(descriptor)
+
+
+# ---- memory slots, byte order, status
+
+
+def test_regions_come_and_go_one_by_one(talk: Conversation, descriptor: int) -> None:
+    assert talk.say(Request.GET_MAX_MEM_SLOTS, flags=0) is None
+    assert talk.answer() == (36, messages.encode_u64(32))
+    region = RegionDescription(0x1000, 0x2000, 0x7000, 0x3000)
+    added = talk.agree(Request.ADD_MEM_REG, messages.encode_region(region), [descriptor])
+    assert isinstance(added, events.RegionAdded)
+    assert added.region == region
+    assert added.descriptor.fileno() == descriptor
+    added.descriptor.close()
+    stray = os.memfd_create("stray")  # as some front-ends send it
+    removed = talk.agree(Request.REM_MEM_REG, messages.encode_region(region), [stray])
+    assert removed == events.RegionRemoved(region)
+    assert not is_open(stray)
+
+
+def test_a_region_without_its_file_is_refused(talk: Conversation) -> None:
+    region = messages.encode_region(RegionDescription(0, 0x1000, 0, 0))
+    assert "descriptor" in talk.refused(Request.ADD_MEM_REG, region)
+    assert "bytes" in talk.refused(Request.REM_MEM_REG, region[:-1])
+
+
+@pytest.mark.statement("LEG-STATS-1")
+def test_a_ring_is_in_the_byte_order_that_is_said_until_it_ends(talk: Conversation) -> None:
+    talk.agree(Request.SET_VRING_ENDIAN, ring(1, messages.RING_BIG_ENDIAN))
+    assert [one.byteorder for one in talk.backend.rings] == [
+        "little",
+        "big",
+        *["little"] * 3,
+    ]
+    assert "order 2" in talk.refused(Request.SET_VRING_ENDIAN, ring(1, 2))
+    set_up_ring(talk, 1)
+    talk.agree(Request.SET_VRING_ENABLE, ring(1, 1))
+    assert "running" in talk.refused(Request.SET_VRING_ENDIAN, ring(1, 0))
+    talk.say(Request.GET_VRING_BASE, ring(1, 0), flags=0)
+    talk.backend.reply_ring_base(0)
+    assert talk.backend.rings[1].byteorder == "little"
+
+
+def status(talk: Conversation) -> int:
+    assert talk.say(Request.GET_STATUS, flags=0) is None
+    request, payload = talk.answer()
+    assert request == Request.GET_STATUS
+    return messages.decode_u64(payload)
+
+
+@pytest.mark.statement("ST-DEV-3")
+def test_st_dev_3_status_is_what_was_written_and_0_is_a_reset(talk: Conversation) -> None:
+    assert status(talk) == 0
+    talk.agree(Request.SET_STATUS, messages.encode_u64(11))
+    assert status(talk) == 11
+    set_up_ring(talk)
+    talk.agree(Request.SET_VRING_ENABLE, ring(0, 1))
+    assert talk.agree(Request.SET_STATUS, messages.encode_u64(0)) == events.DeviceReset()
+    assert status(talk) == 0
+    assert not talk.backend.running
+    assert "status" in talk.refused(Request.SET_STATUS, messages.encode_u64(256))
+
+
+@pytest.mark.statement("ST-DRV-4")
+def test_features_ok_stays_away_where_the_features_were_refused(talk: Conversation) -> None:
+    talk.refused(Request.SET_FEATURES, messages.encode_u64(1 << 20))
+    talk.agree(Request.SET_STATUS, messages.encode_u64(11))
+    assert status(talk) == 3
+    talk.agree(Request.SET_FEATURES, messages.encode_u64(PROTOCOL_BIT))
+    assert status(talk) == 11
+
+
+@pytest.mark.statement("ST-DEV-2")
+def test_st_dev_2_a_device_that_cannot_go_on_says_so_until_it_is_reset(talk: Conversation) -> None:
+    assert not talk.backend.need_reset()  # nobody asks for the status
+    talk.agree(Request.SET_STATUS, messages.encode_u64(0))
+    talk.agree(Request.SET_PROTOCOL_FEATURES, messages.encode_u64(PROTOCOL_FEATURES))
+    talk.agree(Request.SET_STATUS, messages.encode_u64(15))
+    assert talk.backend.need_reset()
+    assert not talk.backend.need_reset()
+    assert status(talk) == 15 | 64
+    talk.agree(Request.SET_STATUS, messages.encode_u64(0))
+    assert status(talk) == 0
 
 
 # ---- framing

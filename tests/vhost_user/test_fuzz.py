@@ -61,7 +61,7 @@ def converse(backend: Backend, happened: list[object]) -> None:
                 for descriptor in descriptors:
                     descriptor.close()
                 backend.accept()
-            case events.KickSet() | events.CallSet() | events.ChannelSet():
+            case events.KickSet() | events.CallSet() | events.ChannelSet() | events.RegionAdded():
                 if event.descriptor is not None:
                     event.descriptor.close()
                 backend.refuse()
@@ -103,7 +103,7 @@ def test_no_descriptor_is_left_behind(seed: int) -> None:
     backend = Backend(features=7, ring_count=5, config_size=16)
     try:
         for _ in range(source.randint(1, 4)):
-            descriptors = [os.memfd_create("fuzz") for _ in range(source.choice((0, 1, 2, 8, 9)))]
+            descriptors = [os.memfd_create("fuzz") for _ in range(source.choice((0, 1, 2, 32, 33)))]
             backend.receive(stream_from(source), descriptors)
             converse(backend, [])
     except ConversationError:

@@ -16,6 +16,7 @@ from aerostat.balloon.device import (
     BalloonDevice,
     ConfigChanged,
 )
+from aerostat.device import reclaim
 from aerostat.device.log import Log
 from aerostat.device.loop import Loop
 from aerostat.device.memory import MappedMemory
@@ -27,11 +28,7 @@ _COUNTERS = (
     "broken_conversations",  # front-ends that were cut off for what they sent
     "refused_requests",  # vhost-user requests answered with a failure, or passed over
     "lost_calls",  # notifications that could not be delivered
-    "punches",  # system calls that gave inflated pages back
-    "punched_bytes",
-    "report_punches",  # system calls that gave reported pages back
-    "reported_bytes",
-    "failed_punches",  # those that the file system refused
+    *reclaim.COUNTERS,
 )
 
 
@@ -57,6 +54,7 @@ class Guest:
         self.memory: MappedMemory | None = None
         self.log = log
         self.counters = dict.fromkeys(_COUNTERS, 0)
+        self.reclaim = reclaim.Reclaim(self.counters, log)
         # Who is told: the link (to announce a configuration, to notify a driver), the control.
         self.on_config_changed: Callable[[], None] | None = None
         self.on_notifications: Callable[[], None] | None = None
@@ -106,8 +104,9 @@ class Guest:
     def use_memory(self, memory: MappedMemory | None) -> None:
         """Have `memory` for the guest's from now on; rings must no longer be in the old one."""
         old, self.memory = self.memory, memory
+        self.reclaim.use_memory(memory)
         if old is not None:
-            old.close()
+            old.close(keep=() if memory is None else memory.regions)
         if memory is not None:
             self.device.max_pages = _pages(self.max_size)
             self._apply_target()
@@ -115,11 +114,13 @@ class Guest:
     def reset(self) -> None:
         """Forget what an earlier driver said, as a new one begins. The target stays."""
         self.sampler.forget()
+        self.reclaim.forget()
         self._tell(self.device.reset())
 
     def restart(self) -> None:
         """Forget an earlier driver, as `reset`, but not what the new one has said already."""
         self.sampler.forget()
+        self.reclaim.forget()
         self._tell(self.device.restart())
 
     def write_config(self, offset: int, data: bytes) -> None:

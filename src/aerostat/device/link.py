@@ -13,7 +13,7 @@ from collections.abc import Callable
 from aerostat.balloon.abi import Config
 from aerostat.device.guest import Guest
 from aerostat.device.loop import READ, WRITE, Loop
-from aerostat.device.memory import MappedMemory
+from aerostat.device.memory import MappedMemory, MappedRegion
 from aerostat.device.rings import Rings, unblock
 from aerostat.errors import PeerError
 from aerostat.vhost_user import events, messages
@@ -64,7 +64,7 @@ class Link:
     @property
     def running(self) -> bool:
         """Whether the guest's driver is at work: a ring is ready."""
-        return any(ring.ready for ring in self._backend.rings)
+        return self._backend.running
 
     def close(self) -> None:
         """End the connection and give back all that it brought."""
@@ -151,8 +151,8 @@ class Link:
         match event:
             case events.FeaturesSet(features):
                 self._set_features(features)
-            case events.MemoryTableSet():
-                self._set_memory(event)
+            case events.MemoryTableSet() | events.RegionAdded() | events.RegionRemoved():
+                self._change_memory(event)
             case events.KickSet(ring, descriptor):
                 self._rings.set_kick(ring, descriptor)
                 self._settle(ring)
@@ -181,9 +181,27 @@ class Link:
         self._rings.expect_driver()
         self._rings.settle_all()
 
-    def _set_memory(self, event: events.MemoryTableSet) -> None:
-        memory = MappedMemory(event.regions, event.descriptors)
-        assert memory.guest is not None
+    def _change_memory(
+        self, event: events.MemoryTableSet | events.RegionAdded | events.RegionRemoved
+    ) -> None:
+        match event:
+            case events.MemoryTableSet(regions, descriptors):
+                memory = MappedMemory.map(regions, descriptors)
+            case events.RegionAdded(description, descriptor):
+                memory = MappedMemory.map([description], [descriptor], beside=self._regions)
+            case events.RegionRemoved(description):
+                kept = [region for region in self._regions if not region.is_at(description)]
+                if len(kept) == len(self._regions):
+                    raise PeerError(f"no region at {description.guest_address:#x}")
+                memory = MappedMemory(kept)
+        self._use_memory(memory)
+
+    @property
+    def _regions(self) -> tuple[MappedRegion, ...]:
+        memory = self._guest.memory
+        return () if memory is None else memory.regions
+
+    def _use_memory(self, memory: MappedMemory) -> None:
         problem = ""
         try:
             self._rings.rebind(memory.guest)
@@ -194,7 +212,7 @@ class Link:
         if problem:
             # Some rings are in the new memory by now, one is in neither: none can run.
             self._rings.stop_all()
-            memory.close()
+            memory.close(keep=self._regions)
             raise PeerError(problem)
         self._guest.use_memory(memory)
         self._rings.settle_all()

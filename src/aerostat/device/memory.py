@@ -1,22 +1,23 @@
-"""The guest's memory in this process: mapping its regions, and giving pages back to the host.
+"""The guest's memory in this process: its regions, mapped, and the table that they make up.
 
-Touches the files that a front-end sends: it maps, measures and punches them. Implements "Memory
+Touches the files that a front-end sends: it maps and measures them. Implements "Memory
 regions description" of vhost-user. Linux only, standard library only.
 
 A file that shrinks under a mapping kills whoever touches what is gone (SIGBUS). Sizes are
 checked before mapping; a front-end that truncates its file later kills the device process of its
-own guest, and no other: that is why there is one process a guest.
+own guest, and no other: that is why there is one process a guest. (A file that is sealed against
+shrinking cannot be; none of QEMU, user-mode Linux and Cloud Hypervisor seals its own.)
 """
 
 import mmap
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
 
-from aerostat.device.punch import punch_hole
 from aerostat.errors import PeerError
 from aerostat.vhost_user.descriptors import OwnedDescriptor
-from aerostat.vhost_user.messages import RegionDescription
+from aerostat.vhost_user.messages import MAX_SLOTS, RegionDescription
 from aerostat.virtio.memory import GuestMemory, Piece, Region
 
 _ADDRESS_SPACE = 1 << 64
@@ -24,80 +25,35 @@ _ADDRESS_SPACE = 1 << 64
 _STAT_BLOCK = 512
 
 
-class MappedMemory:
-    """Every region of a guest's memory table, mapped here.
+class MemoryFile(NamedTuple):
+    """The file behind a region, the same for every descriptor of it, and its unit of freeing."""
 
-    Takes the descriptors over, whether or not it succeeds. Raises `PeerError` for a table that
+    device: int
+    inode: int
+    block_size: int
+
+
+class MappedRegion:
+    """One region of a guest's memory table, mapped here.
+
+    Takes the descriptor over, whether or not it succeeds. Raises `PeerError` for a region that
     cannot be what it says.
     """
 
-    def __init__(
-        self, descriptions: Sequence[RegionDescription], descriptors: Sequence[OwnedDescriptor]
-    ) -> None:
-        self._descriptors = tuple(descriptors)
-        self._mappings: list[mmap.mmap] = []
-        self._block_sizes: dict[int, int] = {}
-        regions: list[Region] = []
-        self.guest: GuestMemory | None = None
+    def __init__(self, description: RegionDescription, descriptor: OwnedDescriptor) -> None:
+        self.description = description
+        self._descriptor = descriptor
         try:
-            _check_user_addresses(descriptions)
-            for description, descriptor in zip(descriptions, descriptors, strict=True):
-                regions.append(self._map(description, descriptor.fileno()))
-            self.guest = GuestMemory(regions)
+            self._map(descriptor.fileno())
         except (OSError, ValueError) as error:
-            raise PeerError(f"memory table: {error}") from error
-        finally:
-            if self.guest is None:
-                for region in regions:
-                    region.view.release()
-                self.close()
-
-    @property
-    def size(self) -> int:
-        """The bytes of all regions together."""
-        return sum(region.size for region in self._regions)
-
-    def held(self) -> int:
-        """Return the bytes that the memory files hold on the host, each file counted once."""
-        files = {}
-        for descriptor in self._descriptors:
-            status = os.fstat(descriptor.fileno())
-            files[status.st_dev, status.st_ino] = status.st_blocks * _STAT_BLOCK
-        return sum(files.values())
-
-    def punch(self, piece: Piece) -> int:
-        """Give a piece back to the host; return the bytes that were whole blocks of its file.
-
-        What remains of a block at either end stays as it is: it cannot be freed, and its other
-        half may be in use. Raises `OSError` where the file system cannot punch holes.
-        """
-        block = self._block_sizes[piece.region.file]
-        start = piece.region.file_offset + piece.offset
-        end = (start + piece.length) // block * block
-        start = -(-start // block) * block
-        if end <= start:
-            return 0
-        punch_hole(piece.region.file, start, end - start)
-        return end - start
-
-    def close(self) -> None:
-        """Unmap and close everything. Rings hold views of their own: release them first."""
-        if self.guest is not None:
-            self.guest.release()
-            self.guest = None
-        for mapping in self._mappings:
-            mapping.close()
-        self._mappings.clear()
-        for descriptor in self._descriptors:
             descriptor.close()
-        self._descriptors = ()
+            raise PeerError(f"memory table: {error}") from error
+        except PeerError:
+            descriptor.close()
+            raise
 
-    @property
-    def _regions(self) -> tuple[Region, ...]:
-        return () if self.guest is None else self.guest.regions
-
-    def _map(self, description: RegionDescription, descriptor: int) -> Region:
-        guest_address, size, user_address, file_offset = description
+    def _map(self, descriptor: int) -> None:
+        guest_address, size, user_address, file_offset = self.description
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise PeerError("memory table: a region that is not a file")
@@ -105,14 +61,99 @@ class MappedMemory:
             raise PeerError(
                 f"memory table: {size} bytes at {file_offset} of a file of {status.st_size}"
             )
-        # Mappings begin on a page; the region begins where it says.
-        before = file_offset % mmap.ALLOCATIONGRANULARITY
-        mapping = mmap.mmap(descriptor, size + before, offset=file_offset - before)
-        self._mappings.append(mapping)
-        # On hugetlbfs a block is a huge page, and only whole ones can be freed.
-        self._block_sizes[descriptor] = os.fstatvfs(descriptor).f_bsize
-        view = memoryview(mapping)[before:]
-        return Region(guest_address, size, user_address, view, file_offset, descriptor)
+        # On hugetlbfs a block is a huge page: only whole ones can be freed, or mapped.
+        block = os.fstatvfs(descriptor).f_bsize
+        self.file = MemoryFile(status.st_dev, status.st_ino, block)
+        unit = mmap.ALLOCATIONGRANULARITY
+        if status.st_size % block == 0:  # a file of hugetlbfs always is so
+            unit = max(unit, block)
+        start = file_offset // unit * unit
+        end = min(-(-(file_offset + size) // unit) * unit, status.st_size)
+        self._mapping = mmap.mmap(descriptor, end - start, offset=start)
+        with memoryview(self._mapping) as whole:
+            view = whole[file_offset - start : file_offset - start + size]
+        self.region = Region(guest_address, size, user_address, view, file_offset, descriptor)
+
+    def held(self) -> int:
+        """Return the bytes that the whole file holds on the host."""
+        return os.fstat(self._descriptor.fileno()).st_blocks * _STAT_BLOCK
+
+    def is_at(self, description: RegionDescription) -> bool:
+        """Return whether a description has these addresses and this size."""
+        return description[:3] == self.description[:3]
+
+    def close(self) -> None:
+        """Unmap it and close its file. Rings hold views of their own: release them first."""
+        self.region.view.release()
+        self._mapping.close()
+        self._descriptor.close()
+
+
+class MappedMemory:
+    """A guest's memory table: its regions, which one table hands over to the next.
+
+    Raises `PeerError` for a table that cannot be, and then closes none of the regions.
+    """
+
+    def __init__(self, regions: Iterable[MappedRegion]) -> None:
+        self.regions = tuple(regions)
+        if len(self.regions) > MAX_SLOTS:
+            raise PeerError(f"memory table: {len(self.regions)} regions")
+        _check_user_addresses([region.description for region in self.regions])
+        self.guest = GuestMemory(region.region for region in self.regions)
+        self._by_descriptor = {region.region.file: region for region in self.regions}
+
+    @classmethod
+    def map(
+        cls,
+        descriptions: Sequence[RegionDescription],
+        descriptors: Sequence[OwnedDescriptor],
+        *,
+        beside: Sequence[MappedRegion] = (),
+    ) -> "MappedMemory":
+        """Map regions, as a table of their own or `beside` others.
+
+        Takes the descriptors over, whether or not it succeeds.
+        """
+        regions: list[MappedRegion] = []
+        waiting = list(descriptors)
+        try:
+            while waiting:
+                regions.append(MappedRegion(descriptions[len(regions)], waiting.pop(0)))
+            return cls((*beside, *regions))
+        except PeerError:
+            for region in regions:
+                region.close()
+            for descriptor in waiting:
+                descriptor.close()
+            raise
+
+    @property
+    def size(self) -> int:
+        """The bytes of all regions together."""
+        return sum(region.description.size for region in self.regions)
+
+    def held(self) -> int:
+        """Return the bytes that the memory files hold on the host, each file counted once."""
+        return sum({region.file: region.held() for region in self.regions}.values())
+
+    def file_of(self, piece: Piece) -> MemoryFile:
+        """Return the file in which a piece lies."""
+        return self._by_descriptor[piece.region.file].file
+
+    def spans(self) -> dict[MemoryFile, list[tuple[int, int]]]:
+        """Return what of each file is the guest's: the (offset, size) of its regions there."""
+        spans: dict[MemoryFile, list[tuple[int, int]]] = {}
+        for region in self.regions:
+            _, size, _, offset = region.description
+            spans.setdefault(region.file, []).append((offset, size))
+        return {file: sorted(parts) for file, parts in spans.items()}
+
+    def close(self, keep: Collection[MappedRegion] = ()) -> None:
+        """Close every region but those that the next table keeps."""
+        for region in self.regions:
+            if region not in keep:
+                region.close()
 
 
 def _check_user_addresses(descriptions: Sequence[RegionDescription]) -> None:

@@ -7,18 +7,18 @@ call descriptors, and gives inflated pages back to the host before the driver he
 
 import os
 import time
-from collections.abc import Iterable
 from functools import partial
 
-from aerostat.balloon.abi import Queue, number_queues
-from aerostat.balloon.device import Event, Inflate, Report, StatisticsArrived
+from aerostat.balloon.abi import MUST_TELL_HOST, Queue, number_queues
+from aerostat.balloon.device import Deflate, Event, Inflate, StatisticsArrived
 from aerostat.device.guest import Guest
 from aerostat.device.loop import READ, Loop
 from aerostat.errors import PeerError
-from aerostat.vhost_user.backend import Backend, RingSetup
+from aerostat.vhost_user.backend import Backend
 from aerostat.vhost_user.descriptors import OwnedDescriptor
-from aerostat.virtio.features import RING_INDIRECT_DESC, has
-from aerostat.virtio.memory import GuestMemory, Piece
+from aerostat.vhost_user.setup import RingSetup
+from aerostat.virtio.features import RING_INDIRECT_DESC, VERSION_1, has
+from aerostat.virtio.memory import GuestMemory
 from aerostat.virtio.split_ring import SplitRing, areas
 
 # How long one queue may work before everybody else has a turn. A request of Linux's takes about
@@ -121,12 +121,12 @@ class Rings:
     def _start(self, index: int) -> None:
         memory = self._guest.memory
         assert memory is not None
-        assert memory.guest is not None
         if self._new_driver:
             self._meet_driver(memory.guest)
         queue = self._queue_of(index)
         if queue is None or queue in self._queues.values():
             return  # set up, but no queue of what was negotiated: it is never looked at
+        self._guest.device.guest_byteorder = self._backend.rings[index].byteorder
         self._guest.device.start(queue, self._bind(memory.guest, self._backend.rings[index]))
         self._queues[index] = queue
         # Kicks that came before the ring was enabled are gone, the buffers are not.
@@ -161,6 +161,7 @@ class Rings:
 
     def _bind(self, memory: GuestMemory, setup: RingSetup) -> SplitRing:
         descriptors, available, used = _addresses(memory, setup)
+        features = self._guest.device.negotiated
         # Begin where the used ring ends, not at the front-end's base: this device uses buffers
         # in order, and some front-ends send an index that would skip the first statistics buffer.
         return SplitRing(
@@ -170,7 +171,8 @@ class Rings:
             available,
             used,
             base=None,
-            indirect=has(self._guest.device.negotiated, RING_INDIRECT_DESC),
+            indirect=has(features, RING_INDIRECT_DESC),
+            byteorder="little" if has(features, VERSION_1) else setup.byteorder,
         )
 
     # ---- kicks, work, calls
@@ -200,6 +202,8 @@ class Rings:
             for event in device.service(queue, budget=1):
                 self._carry_out(event)
         self.notify()
+        if device.broken(queue) and self._backend.need_reset() and self._guest.on_config_changed:
+            self._guest.on_config_changed()  # a device that needs a reset must say so (2.1.2)
         if device.pending(queue) and index not in self._turn_due:
             self._turn_due.add(index)
             self._loop.call_soon(partial(self._work, index))
@@ -208,25 +212,14 @@ class Rings:
         if isinstance(event, StatisticsArrived):
             self._guest.sampler.arrived(event.statistics)
             return
+        device, reclaim = self._guest.device, self._guest.reclaim
         if isinstance(event, Inflate):
-            self._punch(event.pieces, "punches", "punched_bytes")
-        elif isinstance(event, Report):
-            self._punch(event.pieces, "report_punches", "reported_bytes")
-        self._guest.device.complete(event)
-
-    def _punch(self, pieces: Iterable[Piece], calls: str, size: str) -> None:
-        """Give pieces back to the host; count the system calls, and what they gave."""
-        memory = self._guest.memory
-        assert memory is not None
-        counters = self._guest.counters
-        for piece in pieces:
-            counters[calls] += 1
-            try:
-                counters[size] += memory.punch(piece)
-            except OSError as error:
-                # The guest has given the page all the same; only the host gains nothing.
-                counters["failed_punches"] += 1
-                self._guest.log(f"cannot give memory back: {error}")
+            reclaim.inflate(event, told=has(device.negotiated, MUST_TELL_HOST))
+        elif isinstance(event, Deflate):
+            reclaim.deflate(event)
+        else:
+            reclaim.report(event)
+        device.complete(event)
 
     def notify(self) -> None:
         """Announce the buffers that were used since the last time."""

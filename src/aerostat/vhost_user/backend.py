@@ -13,7 +13,7 @@ conversation (`ConversationError`); any other bad request is refused, counted an
 from collections.abc import Callable, Iterable
 from typing import ClassVar
 
-from aerostat.errors import PeerError, UsageError
+from aerostat.errors import UsageError
 from aerostat.vhost_user import events, messages
 from aerostat.vhost_user.descriptors import OwnedDescriptor
 from aerostat.vhost_user.framing import Incoming
@@ -25,45 +25,20 @@ from aerostat.vhost_user.messages import (
     RingAddresses,
     RingState,
 )
-
-# virtio 1.2, 2.7: a split ring has at most 32768 entries, a power of two.
-MAX_RING_SIZE = 32768
+from aerostat.vhost_user.setup import RefusalError, RingSetup, Setup
 
 PROTOCOL_FEATURES = (
     1 << ProtocolFeature.MQ
     | 1 << ProtocolFeature.REPLY_ACK
     | 1 << ProtocolFeature.BACKEND_REQ
+    | 1 << ProtocolFeature.CROSS_ENDIAN
     | 1 << ProtocolFeature.CONFIG
     | 1 << ProtocolFeature.RESET_DEVICE
+    | 1 << ProtocolFeature.CONFIGURE_MEM_SLOTS
+    | 1 << ProtocolFeature.STATUS
 )
 
 _PROTOCOL_BIT = 1 << messages.F_PROTOCOL_FEATURES
-
-
-class RefusalError(PeerError):
-    """One request that is refused; the conversation goes on."""
-
-
-class RingSetup:
-    """What the front-end has said of one ring; all but `enabled` is forgotten when it ends."""
-
-    __slots__ = ("addresses", "base", "enabled", "size", "started")
-
-    def __init__(self) -> None:
-        self.enabled = False
-        self.forget()
-
-    def forget(self) -> None:
-        """Go back to a ring that was never described."""
-        self.size = 0
-        self.base = 0
-        self.addresses: RingAddresses | None = None
-        self.started = False
-
-    @property
-    def ready(self) -> bool:
-        """Whether the ring may be served: described, started by its kick, and enabled."""
-        return self.enabled and self.started and self.size > 0 and self.addresses is not None
 
 
 class Backend:
@@ -72,16 +47,37 @@ class Backend:
     def __init__(self, *, features: int, ring_count: int, config_size: int) -> None:
         if not 0 < config_size <= messages.MAX_CONFIG_SIZE:
             raise UsageError(f"a configuration space of {config_size} bytes")
-        self.offered_features = features | _PROTOCOL_BIT
-        self.features = 0
         self.protocol_features = 0
         self.config_size = config_size
-        self.rings = tuple(RingSetup() for _ in range(ring_count))
+        self._setup = Setup(features, ring_count)
         self._incoming = Incoming()
         self._output = bytearray()
         self._open: messages.Header | None = None
         self._config_offset = 0
         self._stopped_ring = 0
+
+    @property
+    def rings(self) -> tuple[RingSetup, ...]:
+        """What the front-end has said of each ring."""
+        return self._setup.rings
+
+    @property
+    def running(self) -> bool:
+        """Whether the guest's driver is at work: a ring is ready."""
+        return self._setup.running
+
+    def has(self, feature: ProtocolFeature) -> bool:
+        """Return whether a protocol feature was negotiated."""
+        return bool(self.protocol_features >> feature & 1)
+
+    def need_reset(self) -> bool:
+        """Let the device status say that the driver must reset the device (virtio 1.2, 2.1.2).
+
+        Return whether that is news, to a front-end that asks for the status.
+        """
+        news = self.has(ProtocolFeature.STATUS) and not self._setup.needs_reset
+        self._setup.needs_reset = True
+        return news
 
     # ---- bytes in, bytes out
 
@@ -112,8 +108,7 @@ class Backend:
         that device first, and QEMU dies looking. The driver reads the configuration when it
         starts; after a pause, announce again.
         """
-        negotiated = self.protocol_features >> ProtocolFeature.BACKEND_REQ & 1
-        if not negotiated or not any(ring.ready for ring in self.rings):
+        if not self.has(ProtocolFeature.BACKEND_REQ) or not self.running:
             return None
         return messages.encode(messages.BackendRequest.CONFIG_CHANGE_MSG)
 
@@ -204,24 +199,13 @@ class Backend:
             raise RefusalError(f"request {header.request} is not known here")
         return handler(self, payload)
 
-    def _ring(self, index: int) -> RingSetup:
-        if index >= len(self.rings):
-            raise RefusalError(f"ring {index} of {len(self.rings)}")
-        return self.rings[index]
-
-    def _idle_ring(self, index: int) -> RingSetup:
-        ring = self._ring(index)
-        if ring.ready:
-            raise RefusalError(f"ring {index} is running")
-        return ring
-
     def _take_descriptor(self) -> OwnedDescriptor:
         if len(self._incoming.descriptors) != 1:
             raise RefusalError(f"{len(self._incoming.descriptors)} descriptors where one was due")
         return self._incoming.descriptors.pop()
 
     def _get_features(self, _payload: bytes) -> None:
-        self._reply(Request.GET_FEATURES, messages.encode_u64(self.offered_features))
+        self._reply(Request.GET_FEATURES, messages.encode_u64(self._setup.offered_features))
 
     def _get_protocol_features(self, _payload: bytes) -> None:
         self._reply(Request.GET_PROTOCOL_FEATURES, messages.encode_u64(PROTOCOL_FEATURES))
@@ -241,22 +225,19 @@ class Backend:
 
     def _set_features(self, payload: bytes) -> events.FeaturesSet:
         features = messages.decode_u64(payload)
-        if features & ~self.offered_features:
-            raise RefusalError(f"features {features:#x} were not all offered")
-        if any(ring.ready for ring in self.rings):
-            if features != self.features:
-                raise RefusalError("features cannot change while a ring is running")
-        else:
-            # A driver starts: what an earlier one said of its rings does not hold for this one.
-            # (User-mode Linux resets a device without ending its rings one by one.)
-            for ring in self.rings:
-                ring.forget()
-        self.features = features
-        if not features & _PROTOCOL_BIT:
-            # "Ring states": without protocol features rings start out enabled.
-            for ring in self.rings:
-                ring.enabled = True
+        self._setup.set_features(features)
         return events.FeaturesSet(features & ~_PROTOCOL_BIT)
+
+    def _get_status(self, _payload: bytes) -> None:
+        self._reply(Request.GET_STATUS, messages.encode_u64(self._setup.status))
+
+    def _set_status(self, payload: bytes) -> events.DeviceReset | None:
+        status = messages.decode_u64(payload)
+        self._setup.set_status(status)
+        if status == 0:
+            return events.DeviceReset()
+        self.accept()
+        return None
 
     def _set_memory_table(self, payload: bytes) -> events.MemoryTableSet:
         regions = messages.decode_memory_table(payload)
@@ -266,30 +247,36 @@ class Backend:
         self._incoming.descriptors.clear()
         return events.MemoryTableSet(regions, descriptors)
 
+    def _get_max_slots(self, _payload: bytes) -> None:
+        self._reply(Request.GET_MAX_MEM_SLOTS, messages.encode_u64(messages.MAX_SLOTS))
+
+    def _add_region(self, payload: bytes) -> events.RegionAdded:
+        region = messages.decode_region(payload)
+        return events.RegionAdded(region, self._take_descriptor())
+
+    def _remove_region(self, payload: bytes) -> events.RegionRemoved:
+        # Some front-ends send a descriptor here too; it is closed unseen.
+        return events.RegionRemoved(messages.decode_region(payload))
+
     def _set_ring_size(self, payload: bytes) -> None:
-        index, size = RingState.decode(payload)
-        ring = self._idle_ring(index)
-        if not 0 < size <= MAX_RING_SIZE or size & (size - 1):
-            raise RefusalError(f"ring {index} with {size} entries")
-        ring.size = size
+        self._setup.set_size(*RingState.decode(payload))
         self.accept()
 
     def _set_ring_addresses(self, payload: bytes) -> None:
-        addresses = RingAddresses.decode(payload)
-        self._idle_ring(addresses.ring).addresses = addresses
+        self._setup.set_addresses(RingAddresses.decode(payload))
         self.accept()
 
     def _set_ring_base(self, payload: bytes) -> None:
-        index, base = RingState.decode(payload)
-        ring = self._idle_ring(index)
-        if base > 0xFFFF:
-            raise RefusalError(f"ring {index} from index {base}")
-        ring.base = base
+        self._setup.set_base(*RingState.decode(payload))
+        self.accept()
+
+    def _set_ring_byteorder(self, payload: bytes) -> None:
+        self._setup.set_byteorder(*RingState.decode(payload))
         self.accept()
 
     def _get_ring_base(self, payload: bytes) -> events.RingStopped:
         index, _ = RingState.decode(payload)
-        self._ring(index).started = False
+        self._setup.ring(index).started = False
         self._stopped_ring = index
         return events.RingStopped(index)
 
@@ -313,16 +300,14 @@ class Backend:
     def _ring_descriptor(self, payload: bytes) -> tuple[int, OwnedDescriptor | None]:
         value = messages.decode_u64(payload)
         index = value & messages.RING_INDEX_MASK
-        self._ring(index)
+        self._setup.ring(index)
         if value & messages.RING_NO_DESCRIPTOR:
             return index, None
         return index, self._take_descriptor()
 
     def _set_enable(self, payload: bytes) -> events.RingEnabled:
         index, value = RingState.decode(payload)
-        if value > 1:
-            raise RefusalError(f"ring {index} enabled as {value}")
-        self._ring(index).enabled = bool(value)
+        self._setup.set_enabled(index, value)
         return events.RingEnabled(index, bool(value))
 
     def _set_channel(self, _payload: bytes) -> events.ChannelSet:
@@ -346,9 +331,7 @@ class Backend:
             raise RefusalError(f"{len(part.data)} bytes of configuration at {part.offset}")
 
     def _reset(self, _payload: bytes) -> events.DeviceReset:
-        for ring in self.rings:
-            ring.enabled = False
-            ring.forget()
+        self._setup.reset()
         return events.DeviceReset()
 
     _HANDLERS: ClassVar[dict[int, Callable[["Backend", bytes], events.Event | None]]] = {
@@ -369,9 +352,15 @@ class Backend:
         Request.GET_QUEUE_NUM: _get_queue_num,
         Request.SET_VRING_ENABLE: _set_enable,
         Request.SET_BACKEND_REQ_FD: _set_channel,
+        Request.SET_VRING_ENDIAN: _set_ring_byteorder,
         Request.GET_CONFIG: _get_config,
         Request.SET_CONFIG: _set_config,
         Request.RESET_DEVICE: _reset,
+        Request.GET_MAX_MEM_SLOTS: _get_max_slots,
+        Request.ADD_MEM_REG: _add_region,
+        Request.REM_MEM_REG: _remove_region,
+        Request.SET_STATUS: _set_status,
+        Request.GET_STATUS: _get_status,
     }
 
 
@@ -383,5 +372,7 @@ _REPLYING = frozenset(
         Request.GET_QUEUE_NUM,
         Request.GET_VRING_BASE,
         Request.GET_CONFIG,
+        Request.GET_MAX_MEM_SLOTS,
+        Request.GET_STATUS,
     }
 )

@@ -24,6 +24,19 @@ class MemoryTableSet(NamedTuple):
     descriptors: tuple[OwnedDescriptor, ...]
 
 
+class RegionAdded(NamedTuple):
+    """The guest has one more region of memory."""
+
+    region: RegionDescription
+    descriptor: OwnedDescriptor
+
+
+class RegionRemoved(NamedTuple):
+    """The guest has no longer the region of these addresses; its file offset says nothing."""
+
+    region: RegionDescription
+
+
 class KickSet(NamedTuple):
     """A ring has its kick descriptor, which also starts it; see `Backend.rings`."""
 
@@ -85,6 +98,8 @@ class Refused(NamedTuple):
 Event = (
     FeaturesSet
     | MemoryTableSet
+    | RegionAdded
+    | RegionRemoved
     | KickSet
     | CallSet
     | RingEnabled

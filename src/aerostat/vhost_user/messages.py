@@ -43,6 +43,8 @@ class Request(enum.IntEnum):
     GET_MAX_MEM_SLOTS = 36
     ADD_MEM_REG = 37
     REM_MEM_REG = 38
+    SET_STATUS = 39
+    GET_STATUS = 40
 
 
 class BackendRequest(enum.IntEnum):
@@ -61,6 +63,7 @@ class ProtocolFeature(enum.IntEnum):
     CONFIG = 9
     RESET_DEVICE = 13
     CONFIGURE_MEM_SLOTS = 15
+    STATUS = 16
 
 
 # The virtio feature bit by which vhost-user says that it has protocol features
@@ -73,13 +76,15 @@ FLAG_REPLY = 0x4
 FLAG_NEED_REPLY = 0x8
 
 # The longest payload that we agree to read. The longest that we understand is a configuration
-# of 256 bytes (QEMU's own limit) or a table of eight regions; more is a confused or hostile peer,
-# and the bound protects our memory.
+# of 256 bytes (QEMU's own limit) or a table of 32 regions; more is a confused or hostile peer, and
+# the bound protects our memory.
 MAX_PAYLOAD = 4096
-# "Memory regions description": a table without configurable slots has at most eight regions,
-# and no other message carries more descriptors than that.
+# "Memory regions description": a table that is sent at once has at most eight regions. With
+# configurable slots there may be more, and some front-ends then send so many at once, too. No
+# other message carries more descriptors.
 MAX_REGIONS = 8
-MAX_DESCRIPTORS = MAX_REGIONS
+MAX_SLOTS = 32
+MAX_DESCRIPTORS = MAX_SLOTS
 # "Virtio device config space": its maximum size.
 MAX_CONFIG_SIZE = 256
 
@@ -230,7 +235,7 @@ def decode_memory_table(payload: bytes) -> tuple[RegionDescription, ...]:
         raise PayloadError(f"a memory table of {len(payload)} bytes")
     count = _TABLE_HEAD.unpack_from(payload)[0]
     end = _TABLE_HEAD.size + count * _REGION.size
-    if not 0 < count <= MAX_REGIONS or len(payload) < end:
+    if not 0 < count <= MAX_SLOTS or len(payload) < end:
         raise PayloadError(f"a memory table of {count} regions in {len(payload)} bytes")
     body = payload[_TABLE_HEAD.size : end]
     return tuple(map(RegionDescription._make, _REGION.iter_unpack(body)))

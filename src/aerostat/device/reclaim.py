@@ -1,0 +1,110 @@
+"""What a guest gives goes back to the host: holes in its memory files, in whole blocks.
+
+Touches the files through `aerostat.device.memory`. Implements when a device may change a page
+(virtio 1.2, 5.5.6.1 and 5.5.6.7): always before the request is acknowledged, which whoever calls
+this does afterwards. Standard library only.
+
+Where the host's pages are larger than the balloon's 4096 bytes (hugetlbfs), the balloon's part of
+each is remembered over requests until all of it is there. Only with MUST_TELL_HOST: a driver that
+need not tell may use a page again before it is deflated, and a hole that is punched for a later
+request would take what it wrote. Then what one request brings counts by itself.
+"""
+
+from aerostat.balloon.abi import PAGE_SIZE
+from aerostat.balloon.blocks import BalloonBlocks
+from aerostat.balloon.events import Deflate, Inflate, Report
+from aerostat.device.log import Log
+from aerostat.device.memory import MappedMemory, MemoryFile
+from aerostat.device.punch import punch_hole
+from aerostat.virtio.memory import Piece
+
+#: What is counted.
+COUNTERS = (
+    "punches",  # system calls that gave inflated pages back
+    "punched_bytes",
+    "report_punches",  # system calls that gave reported pages back
+    "reported_bytes",
+    "failed_punches",  # system calls that the file system refused
+)
+
+
+class Reclaim:
+    """Gives back what the guest behind `memory` gives, and counts it in `counters`."""
+
+    def __init__(self, counters: dict[str, int], log: Log) -> None:
+        self._counters = counters
+        self._log = log
+        self._memory: MappedMemory | None = None
+        self._blocks: dict[MemoryFile, BalloonBlocks] = {}
+
+    def use_memory(self, memory: MappedMemory | None) -> None:
+        """Work on this memory from now on."""
+        before = {} if self._memory is None else self._memory.spans()
+        after = {} if memory is None else memory.spans()
+        # Memory that was away may have come back as something else.
+        self._blocks = {
+            file: blocks
+            for file, blocks in self._blocks.items()
+            if file in after and before.get(file) == after[file]
+        }
+        self._memory = memory
+
+    def forget(self) -> None:
+        """Have an empty balloon: the driver has been reset."""
+        self._blocks.clear()
+
+    def inflate(self, event: Inflate, *, told: bool) -> None:
+        """Give inflated pages back. `told` is whether the driver must tell before it uses them."""
+        for piece in event.pieces:
+            file, start, end = self._locate(piece)
+            if file.block_size > PAGE_SIZE:
+                start, end = self._blocks_of(file).add(start, end)
+            else:
+                start, end = _whole(start, end, file.block_size)
+            self._punch(piece, start, end, "punches", "punched_bytes")
+        if event.last and not told:
+            self.forget()
+
+    def deflate(self, event: Deflate) -> None:
+        """Remember that these pages are in the balloon no more."""
+        for piece in event.pieces:
+            file, start, end = self._locate(piece)
+            if file in self._blocks:
+                self._blocks[file].remove(start, end)
+
+    def report(self, event: Report) -> None:
+        """Give reported pages back: blocks that are free as a whole, and now."""
+        for piece in event.pieces:
+            file, start, end = self._locate(piece)
+            start, end = _whole(start, end, file.block_size)
+            self._punch(piece, start, end, "report_punches", "reported_bytes")
+
+    def _locate(self, piece: Piece) -> tuple[MemoryFile, int, int]:
+        """Return the file in which a piece lies, and where it begins and ends there."""
+        assert self._memory is not None
+        start = piece.region.file_offset + piece.offset
+        return self._memory.file_of(piece), start, start + piece.length
+
+    def _blocks_of(self, file: MemoryFile) -> BalloonBlocks:
+        blocks = self._blocks.get(file)
+        if blocks is None:
+            blocks = self._blocks[file] = BalloonBlocks(file.block_size)
+        return blocks
+
+    def _punch(self, piece: Piece, start: int, end: int, calls: str, size: str) -> None:
+        if start >= end:
+            return
+        self._counters[calls] += 1
+        try:
+            punch_hole(piece.region.file, start, end - start)
+        except OSError as error:
+            # The guest has given the pages all the same; only the host gains nothing.
+            self._counters["failed_punches"] += 1
+            self._log(f"cannot give memory back: {error}")
+        else:
+            self._counters[size] += end - start
+
+
+def _whole(start: int, end: int, block_size: int) -> tuple[int, int]:
+    """Return the span of the whole blocks in a span: what is left of a block may be in use."""
+    return -(-start // block_size) * block_size, end // block_size * block_size
