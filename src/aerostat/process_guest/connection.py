@@ -70,7 +70,7 @@ class Connection:
         try:
             self._send()
         except OSError as error:
-            self._lose(LinkError(f"the device at {self._path} is lost: {error}"))
+            self._lose(self._gone(error))
 
     def close(self) -> None:
         """Hang up; nobody is told."""
@@ -96,7 +96,7 @@ class Connection:
             self._again = self._loop.call_later(_CONNECT_AGAIN_SECONDS, self._connect)
             return
         except OSError as error:
-            self._lose(LinkError(f"no device at {self._path}: {error}"))
+            self._lose(LinkError(f"no device at {self._path}: {error.strerror}"))
             return
         self._connected = True
         self._loop.watch(self._socket.fileno(), READ, self._ready)
@@ -139,7 +139,7 @@ class Connection:
             self.flush()
             return
         except OSError as error:
-            self._lose(LinkError(f"the device at {self._path} is lost: {error}"))
+            self._lose(self._gone(error))
             return
         self._heard = True
         try:
@@ -148,7 +148,7 @@ class Connection:
             self._lose(error)
             return
         if not data:
-            self._lose(LinkError(f"the device at {self._path} hung up"))
+            self._lose(self._gone())
             return
         while not self.closed and (outcome := self.frontend.next_outcome()) is not None:
             self._on_outcome(outcome)
@@ -169,6 +169,10 @@ class Connection:
             self._lose(LinkError(f"the device at {self._path} does not answer {said}"))
         self._be_patient()
 
+    def _gone(self, error: OSError | None = None) -> LinkError:
+        reason = "it hung up" if error is None else error.strerror
+        return LinkError(f"lost the device at {self._path}: {reason}")
+
     def _lose(self, error: AerostatError) -> None:
         if not self.closed:
             self.close()
@@ -187,7 +191,7 @@ class Connection:
         except BlockingIOError:
             return
         except OSError as error:
-            self._lose(LinkError(f"the channel of the device at {self._path} is lost: {error}"))
+            self._lose(self._gone(error))
             return
         try:
             changed = self._channel.receive(data, descriptors)

@@ -1,93 +1,39 @@
-"""A vhost-user front-end for tests: what a VMM does, over a real socket, with memory in a memfd.
+"""A vhost-user front-end for tests: what a VMM does, over a real socket, step by step and waiting.
 
-It connects to a device, negotiates, shares its memory, sets rings up and stops them again, in the
-order that QEMU and user-mode Linux do, or in any other that a test makes up from `request`, `ask`
-and `send_raw`. What a guest's driver would do on the rings is `aerostat.testing.mock_driver`'s.
+It connects to a device, negotiates, shares its memory, sets rings up and stops them again as
+`aerostat.vhost_user.frontend` does, or in any order that a test makes up from `request`, `ask` and
+`send_raw`. What a guest's driver would do on the rings is `aerostat.testing.mock_driver`'s.
 Everything that waits gives up after `TIMEOUT` with `LinkError`. Linux only; standard library
 only.
 """
 
-import mmap
 import os
 import select
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import NamedTuple, Self
 
 from aerostat.errors import LinkError, PeerError
+from aerostat.process_guest.memory import USER_BASE, GuestMemoryFile
 from aerostat.testing.mock_driver import DriverRing
-from aerostat.vhost_user import messages
-from aerostat.vhost_user.messages import (
-    ConfigPart,
-    ProtocolFeature,
-    RegionDescription,
-    Request,
-    RingAddresses,
-    RingState,
-)
-from aerostat.virtio.memory import GuestMemory, Region
+from aerostat.vhost_user import messages, outcomes
+from aerostat.vhost_user.frontend import Frontend, RingPlan
+from aerostat.vhost_user.messages import ProtocolFeature, Request
+
+__all__ = ["TIMEOUT", "USER_BASE", "MockFrontend", "SharedFile"]
 
 #: Seconds until a device counts as hung.
 TIMEOUT = 10.0
 
-#: Where the front-end pretends to have mapped guest address 0.
-USER_BASE = 0x7E00_0000_0000
+SharedFile = GuestMemoryFile
 
-_PROTOCOL_BIT = 1 << messages.F_PROTOCOL_FEATURES
-_WANTED_PROTOCOL_FEATURES = (
+_PROTOCOL_FEATURES = (
     1 << ProtocolFeature.REPLY_ACK
     | 1 << ProtocolFeature.BACKEND_REQ
     | 1 << ProtocolFeature.CONFIG
     | 1 << ProtocolFeature.MQ
 )
-
-
-class SharedFile:
-    """Guest memory in one memfd, which starts `offset` bytes into it.
-
-    `spans` are the (guest address, size) of its regions, which follow each other in the file.
-    """
-
-    def __init__(self, spans: Iterable[tuple[int, int]], offset: int = 0) -> None:
-        spans = tuple(spans)
-        self.size = offset + sum(size for _, size in spans)
-        self.descriptor = os.memfd_create("guest", os.MFD_CLOEXEC)
-        os.ftruncate(self.descriptor, self.size)
-        self._mapping = mmap.mmap(self.descriptor, self.size)
-        regions = []
-        for address, size in spans:
-            with memoryview(self._mapping) as whole:
-                view = whole[offset : offset + size]
-            user = USER_BASE + address
-            regions.append(Region(address, size, user, view, offset, self.descriptor))
-            offset += size
-        self.memory = GuestMemory(regions)
-
-    @property
-    def held(self) -> int:
-        """The bytes that the file takes."""
-        return os.fstat(self.descriptor).st_blocks * 512
-
-    def holes(self) -> list[tuple[int, int]]:
-        """Return the (offset, length) of everything in the file that takes no memory."""
-        holes, position = [], 0
-        while position < self.size:
-            start = os.lseek(self.descriptor, position, os.SEEK_HOLE)
-            if start >= self.size:
-                break
-            try:
-                position = os.lseek(self.descriptor, start, os.SEEK_DATA)
-            except OSError:  # ENXIO: nothing but hole from here on
-                position = self.size
-            holes.append((start, position - start))
-        return holes
-
-    def close(self) -> None:
-        """Let go of the memory; drivers hold views of their own: release them first."""
-        self.memory.release()
-        self._mapping.close()
-        os.close(self.descriptor)
 
 
 class _Notifications(NamedTuple):
@@ -96,11 +42,16 @@ class _Notifications(NamedTuple):
 
 
 class MockFrontend:
-    """A front-end that is connected to the device at `path`."""
+    """A front-end that is connected to the device at `path`.
 
-    def __init__(self, path: str, memory: SharedFile) -> None:
+    `protocol_features` are agreed on where the device offers them.
+    """
+
+    def __init__(
+        self, path: str, memory: SharedFile, *, protocol_features: int = _PROTOCOL_FEATURES
+    ) -> None:
         self.memory = memory
-        self.features = 0
+        self.conversation = Frontend(wanted=protocol_features)
         self._notifications: dict[int, _Notifications] = {}
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(TIMEOUT)
@@ -184,41 +135,36 @@ class MockFrontend:
 
     # ---- the device as a whole
 
+    @property
+    def features(self) -> int:
+        """The features that were chosen last."""
+        return self.conversation.features
+
     def negotiate(self, features: int | None = None) -> None:
         """Agree on `features` (None: all that are offered) and share the memory."""
-        offered = messages.decode_u64(self.ask(Request.GET_FEATURES))
-        protocol = messages.decode_u64(self.ask(Request.GET_PROTOCOL_FEATURES))
-        protocol &= _WANTED_PROTOCOL_FEATURES
-        self._do(Request.SET_PROTOCOL_FEATURES, messages.encode_u64(protocol))
-        self._do(Request.SET_OWNER)
-        self._do(Request.SET_BACKEND_REQ_FD, descriptors=[self._device_channel.fileno()])
-        self.choose(offered if features is None else features)
+        self._carry_out(lambda frontend: frontend.negotiate(self._device_channel.fileno()))
+        self.choose(self.conversation.offered_features if features is None else features)
         self.share_memory()
 
     def choose(self, features: int) -> None:
         """Set the driver's features, as at every start of a driver."""
-        self.features = features & ~_PROTOCOL_BIT
-        self._do(Request.SET_FEATURES, messages.encode_u64(features | _PROTOCOL_BIT))
+        self._carry_out(lambda frontend: frontend.choose(features))
 
     def share_memory(self) -> None:
         """Send the memory table."""
-        regions = tuple(
-            RegionDescription(
-                region.guest_address, region.size, region.user_address, region.file_offset
-            )
-            for region in self.memory.memory.regions
-        )
-        descriptors = [self.memory.descriptor] * len(regions)
-        self._do(Request.SET_MEM_TABLE, messages.encode_memory_table(regions), descriptors)
+        regions = self.memory.descriptions
+        files = [self.memory.descriptor] * len(regions)
+        self._carry_out(lambda frontend: frontend.share(regions, files))
 
     def read_config(self, offset: int = 0, size: int = 16) -> bytes:
         """Return a part of the configuration space."""
-        payload = self.ask(Request.GET_CONFIG, ConfigPart(offset, 0, bytes(size)).encode())
-        return ConfigPart.decode(payload).data
+        outcome = self._carry_out(lambda frontend: frontend.read_config(offset, size))
+        assert isinstance(outcome, outcomes.ConfigRead)
+        return outcome.data
 
     def write_config(self, offset: int, data: bytes) -> None:
         """Write to the configuration space."""
-        self._do(Request.SET_CONFIG, ConfigPart(offset, 0, data).encode())
+        self._carry_out(lambda frontend: frontend.write_config(offset, data))
 
     def wait_for_config_change(self) -> None:
         """Wait until the device announces a new configuration."""
@@ -238,34 +184,29 @@ class MockFrontend:
 
     def describe_ring(self, index: int, ring: DriverRing, base: int = 0) -> None:
         """Describe a ring, and give it a kick and a call; `enable_ring` makes it run."""
+        kick, call = self._notifications_of(index)
         user = USER_BASE
-        addresses = RingAddresses(
-            index, 0, user + ring.desc, user + ring.used, user + ring.avail, 0
+        plan = RingPlan(
+            *(index, ring.size, user + ring.desc, user + ring.avail, user + ring.used),
+            *(base, kick, call),
         )
-        self._do(Request.SET_VRING_NUM, RingState(index, ring.size).encode())
-        self._do(Request.SET_VRING_BASE, RingState(index, base).encode())
-        self._do(Request.SET_VRING_ADDR, addresses.encode())
-        self.send_notifications(index)
+        self._carry_out(lambda frontend: frontend.describe([plan]))
 
     def send_notifications(self, index: int) -> None:
         """Give a ring its kick and its call, which may also be done while it runs."""
-        if index not in self._notifications:
-            flags = os.EFD_NONBLOCK | os.EFD_CLOEXEC
-            # A kick that is there already, as QEMU's are.
-            self._notifications[index] = _Notifications(os.eventfd(1, flags), os.eventfd(0, flags))
-        kick, call = self._notifications[index]
+        kick, call = self._notifications_of(index)
         self._do(Request.SET_VRING_KICK, messages.encode_u64(index), [kick])
         self._do(Request.SET_VRING_CALL, messages.encode_u64(index), [call])
 
     def enable_ring(self, index: int, *, enabled: bool = True) -> None:
         """Enable or disable a ring."""
-        self._do(Request.SET_VRING_ENABLE, RingState(index, int(enabled)).encode())
+        self._carry_out(lambda frontend: frontend.enable([index], enabled=enabled))
 
     def stop_ring(self, index: int) -> int:
         """Disable and end a ring; return the index to start it from again."""
-        self.enable_ring(index, enabled=False)
-        payload = self.ask(Request.GET_VRING_BASE, RingState(index, 0).encode())
-        return RingState.decode(payload).value
+        outcome = self._carry_out(lambda frontend: frontend.stop([index]))
+        assert isinstance(outcome, outcomes.Stopped)
+        return outcome.bases[index]
 
     def kick(self, index: int) -> None:
         """Tell the device that ring `index` has buffers."""
@@ -278,6 +219,25 @@ class MockFrontend:
             raise LinkError(f"ring {index} is not called")
         os.eventfd_read(call)
 
+    def _notifications_of(self, index: int) -> _Notifications:
+        if index not in self._notifications:
+            flags = os.EFD_NONBLOCK | os.EFD_CLOEXEC
+            # A kick that is there already, as QEMU's are.
+            self._notifications[index] = _Notifications(os.eventfd(1, flags), os.eventfd(0, flags))
+        return self._notifications[index]
+
     def _do(self, request: int, payload: bytes = b"", descriptors: Sequence[int] = ()) -> None:
         if not self.request(request, payload, descriptors):
             raise PeerError(f"the device refused request {request}")
+
+    def _carry_out(self, begin: Callable[[Frontend], None]) -> outcomes.Outcome:
+        """Carry a procedure of the conversation through; raises `PeerError` at a refusal."""
+        begin(self.conversation)
+        while (outcome := self.conversation.next_outcome()) is None:
+            while (message := self.conversation.next_message()) is not None:
+                self.send_raw(*message)
+            if self.conversation.awaits is not None:
+                self.conversation.receive(self._receive(self.conversation.bytes_desired()))
+        if isinstance(outcome, outcomes.Refused):
+            raise PeerError(f"the device refused request {outcome.request}")
+        return outcome
