@@ -5,12 +5,10 @@ pages are punched and after. For that moment the guest is stopped: then nobody b
 changes its memory, and all of it can be compared, page by page.
 """
 
-import asyncio
 import contextlib
 import os
 import signal
 import struct
-import threading
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -18,14 +16,22 @@ from typing import NamedTuple
 
 import pytest
 
-from aerostat.balloon.abi import PAGE_SIZE, Queue
-from aerostat.balloon.device import BalloonDevice, Deflate, Event, Inflate
-from aerostat.device.server import Options, Server
+from aerostat.balloon.abi import PAGE_REPORTING, PAGE_SIZE, Queue
+from aerostat.balloon.device import (
+    DEFAULT_FEATURES,
+    BalloonDevice,
+    Deflate,
+    Event,
+    Inflate,
+    Request,
+)
 from aerostat.testing.control_client import ControlClient
+from aerostat.testing.device_thread import serve_in_thread
 from aerostat.testing.polling import until
 from aerostat.testing.sessions import Session
 from aerostat.testing.uml import UmlGuest
 from aerostat.units import MIB
+from aerostat.virtio.features import bit
 from aerostat.virtio.memory import Region
 
 pytestmark = pytest.mark.uml
@@ -49,7 +55,8 @@ class ObservedDevice(BalloonDevice):
     """A balloon device that notes which pages the driver names, and takes looks at memory."""
 
     def __init__(self) -> None:
-        super().__init__()
+        # No reports of free pages: of those the balloon's are not to be told apart.
+        super().__init__(features=DEFAULT_FEATURES & ~bit(PAGE_REPORTING))
         self.guest: Session | None = None
         self.inflated: list[int] = []
         self.deflated: list[int] = []
@@ -78,7 +85,7 @@ class ObservedDevice(BalloonDevice):
                 self.deflated += self._pages(queue, event)
             yield event
 
-    def complete(self, event: Inflate | Deflate) -> None:
+    def complete(self, event: Request) -> None:
         """Look at what was done, before the guest is told."""
         if self._before is not None and isinstance(event, Inflate):
             asked = set(self._pages(Queue.INFLATE, event))
@@ -104,23 +111,6 @@ class ObservedDevice(BalloonDevice):
     def _continue_guest(self) -> None:
         assert self.guest is not None
         os.kill(self.guest.leader, signal.SIGCONT)
-
-
-class ThreadServer(Server):
-    """A whole device in a thread, where it cannot handle signals; ``quit`` ends it."""
-
-    def __init__(self, options: Options, device: BalloonDevice) -> None:
-        super().__init__(options)
-        device.max_pages = self._guest.device.max_pages
-        self._guest.device = device
-
-    def run(self) -> None:
-        """Serve until ``quit``."""
-        self._await_front_end()
-        try:
-            self._loop.run()
-        finally:
-            self._close()
 
 
 def state_of(pid: int) -> str:
@@ -168,21 +158,6 @@ def allocated(file: int) -> set[int]:
     }
 
 
-@contextlib.asynccontextmanager
-async def served(device: BalloonDevice, directory: Path) -> AsyncIterator[ControlClient]:
-    socket, control = directory / "guest.vhost", directory / "guest.sock"
-    server = ThreadServer(Options(str(socket), str(control), size=SIZE), device)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
-        with ControlClient(control) as client:
-            yield client
-            client.run("quit")
-    finally:
-        await asyncio.to_thread(thread.join, 10)
-    assert not thread.is_alive()
-
-
 @pytest.fixture
 def device() -> ObservedDevice:
     return ObservedDevice()
@@ -190,8 +165,8 @@ def device() -> ObservedDevice:
 
 @pytest.fixture
 async def control(device: ObservedDevice, run_directory: Path) -> AsyncIterator[ControlClient]:
-    async with served(device, run_directory) as control:
-        yield control
+    async with serve_in_thread(device, size=SIZE, directory=run_directory) as served:
+        yield served.control
 
 
 @pytest.fixture
