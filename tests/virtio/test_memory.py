@@ -175,6 +175,15 @@ def test_shared_words_are_little_endian_words_in_place(memory: GuestMemory) -> N
         words.load(0)
 
 
+def test_shared_words_may_be_big_endian(memory: GuestMemory) -> None:
+    words = memory.words16(0x100, 4, "big")
+    words.store(1, 0x1234)
+    words.publish(2, 0xFF00)
+    assert memory.read(0x100, 8) == bytes.fromhex("0000 1234 ff00 0000")
+    memory.write(0x106, b"\x01\x80")
+    assert words.load(3) == words.acquire(3) == 0x0180
+
+
 def test_shared_words_must_be_aligned_and_in_one_region(memory: GuestMemory) -> None:
     for address, count in ((0x101, 2), (0x2FFE, 2), (0x4000, 1)):
         with pytest.raises(BadAddress):

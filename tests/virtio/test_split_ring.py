@@ -7,7 +7,6 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from aerostat.testing.mock_driver import DriverRing, Used, make_memory
 from aerostat.virtio.chain import NEXT, BadChain, Chain
@@ -248,58 +247,6 @@ def test_released_rings_let_the_memory_be_unmapped() -> None:
     memory.release()
     mapping.close()
     assert device.next_avail == 1
-
-
-class RingModel(RuleBasedStateMachine):
-    """Driver and device on one ring behave as two lists do, across the wrap of the indices."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.driver, self.device = make_pair(8, index=65530)
-        self.offered: list[Chain] = []
-        self.taken: list[int] = []
-        self.returned: list[Used] = []
-
-    lengths = st.lists(st.integers(1, 1 << 32 - 1), max_size=3)
-
-    @rule(readable=lengths, writable=lengths, table=st.sampled_from([0, 0x4000]))
-    def add(self, readable: list[int], writable: list[int], table: int) -> None:
-        count = len(readable) + len(writable)
-        if not count or (1 if table else count) > len(self.driver._free):
-            return
-        chain = [(DATA + n, length) for n, length in enumerate(readable + writable)]
-        place = table + 0x200 * self.driver.next_head if table else 0
-        split = len(readable)
-        head = self.driver.add(chain[:split], chain[split:], table=place)
-        self.offered.append(Chain(head, tuple(chain[:split]), tuple(chain[split:])))
-
-    @rule()
-    def pop(self) -> None:
-        expected = self.offered.pop(0) if self.offered else None
-        assert self.device.pop() == expected
-        if expected:
-            self.taken.append(expected.head)
-
-    @precondition(lambda self: self.taken)
-    @rule(data=st.data())
-    def push(self, data: st.DataObject) -> None:
-        head = self.taken.pop(data.draw(st.integers(0, len(self.taken) - 1)))
-        written = data.draw(st.integers(0, (1 << 32) - 1))
-        self.device.push(head, written)
-        self.returned.append(Used(head, written))
-
-    @rule()
-    def collect(self) -> None:
-        assert self.driver.collect() == self.returned
-        self.returned = []
-
-    @invariant()
-    def pending_is_what_was_offered(self) -> None:
-        assert self.device.pending == len(self.offered)
-
-
-TestRingModel = RingModel.TestCase
-TestRingModel.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
 def drain(device: SplitRing) -> int:
