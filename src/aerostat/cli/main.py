@@ -20,6 +20,7 @@ _COMMANDS = {
     "demo": "aerostat.demo.command:command",
     "device": "aerostat.cli.device:command",
     "explain": "aerostat.cli.explain:command",
+    "guest": "aerostat.cli.guest:command",
     "list": "aerostat.cli.list:command",
     "run": "aerostat.cli.run:command",
     "set": "aerostat.cli.set:command",
