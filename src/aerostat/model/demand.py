@@ -27,8 +27,6 @@ class Demand:
     """... of which there are this many in all."""
     written: Column
     """Bytes written to files in this interval."""
-    inflate: Column
-    """What the balloon's driver would take in this interval."""
 
     @classmethod
     def of(cls, count: int, **amounts: npt.ArrayLike) -> Self:
@@ -57,8 +55,6 @@ class Outcome:
     """Files in constant use that had been let go, and were read again by faults."""
     read_missed: Column
     """What was read of files and was not in the page cache."""
-    inflated: Column
-    """What the balloon's driver has got."""
     short: Column
     """What programs wanted and did not get; a balloon that deflates on OOM should give it."""
     stalled: Column

@@ -30,8 +30,6 @@ class Pace(NamedTuple):
     """What a program that has to reclaim itself gets through, of clean files."""
     disk: float = 250.0 * MIB
     """Swap and files, by faults and by writing back: small pieces each."""
-    balloon: float = 1.0 * GIB
-    """What the balloon's driver takes."""
     fault_cluster: float = 32.0 * KIB
     """How much one major fault brings in, with what is read ahead."""
 
@@ -50,8 +48,13 @@ class Reclaimed(NamedTuple):
     """... and which part of it went to the swap."""
 
 
-def reclaim(state: State, goal: Column, disk: Column) -> Reclaimed:
-    """Free `goal` bytes of each guest, or what can be had, writing at most `disk` bytes of it."""
+def reclaim(
+    state: State, goal: Column, disk: Column | float, spared: Column | float = 0.0
+) -> Reclaimed:
+    """Free `goal` bytes of each guest, or what can be had, writing at most `disk` bytes of it.
+
+    Of files in use, `spared` bytes stay.
+    """
     clean = np.minimum(goal, state.cache)
     state.cache -= clean
     rest = goal - clean
@@ -62,10 +65,11 @@ def reclaim(state: State, goal: Column, disk: Column) -> Reclaimed:
     room = np.minimum(state.swap_size - state.swapped, disk - cleaned)
     cold = np.minimum(state.anonymous, room)
     weight = cold * _SWAPPINESS
-    weights = weight + state.hot_cache * (200.0 - _SWAPPINESS)
+    used_files = np.maximum(state.hot_cache - spared, 0.0)
+    weights = weight + used_files * (200.0 - _SWAPPINESS)
     share = np.divide(weight, weights, out=np.zeros_like(weight), where=weights > 0)
     swapped = np.minimum(whole(rest * share), cold)
-    hot = np.minimum(rest - swapped, state.hot_cache)
+    hot = np.minimum(rest - swapped, used_files)
     # Where there are no files left, the rest is anonymous.
     swapped = np.minimum(rest - hot, cold)
     state.hot_cache -= hot

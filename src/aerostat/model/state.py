@@ -78,6 +78,8 @@ class State:
 
     swapped: Column
     """What programs hold, as far as it is in the swap: no part of `size`."""
+    mapped: Column
+    """Files that are in constant use: what `hot_cache` would be, were there room."""
 
     # Counters since boot: amounts in bytes, the rest events. Their names are the statistics'.
     swap_in: Column

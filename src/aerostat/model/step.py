@@ -13,6 +13,8 @@ from aerostat.model.state import Column, Mask, State, whole
 
 # Linux lets programs have this share of memory written and not on the disk (vm.dirty_ratio).
 _DIRTY_SHARE = 0.2
+# What balloons left of the files in use when they gave up, in a guest of Linux 6.1.
+_SPARED_SHARE = 0.25
 # Pages of a mapped file that one minor fault maps (fault_around_bytes is 64 KiB).
 _FAULT_AROUND = 16
 
@@ -23,47 +25,56 @@ def step(state: State, demand: Demand, dt: float, pace: Pace = PACE) -> Outcome:
     _release(state, demand)
     _write_back(state, disk)
 
-    # What programs need in order to go on; what the balloon's driver and reading take besides.
+    # What programs cannot go on without; files in use; files that are read and written.
     swap_in, growth = _anonymous_wanted(state, demand)
-    refault = np.maximum(demand.mapped - state.hot_cache, 0.0)
-    needed = swap_in + refault + growth
-    inflate = np.minimum(demand.inflate, _pages(pace.balloon * dt))
-    missed, dirtied, filling = _files_wanted(state, demand, needed)
+    needed = swap_in + growth
+    refault = np.clip(state.mapped - state.hot_cache, 0.0, disk)
+    missed, dirtied, filling = _files_wanted(state, demand, needed + refault)
 
-    taken = needed + inflate
-    aside = _reclaim_aside(state, taken + filling, _pages(pace.background * dt), disk)
-    _pass_through(state, missed + dirtied - filling)
-    direct = _reclaim_directly(state, taken, disk - aside.written)
+    background = _pages(pace.background * dt)
+    aside = _reclaim_aside(state, needed + refault + filling, background, disk)
+    direct = _reclaim_directly(state, needed, disk - aside.written)
 
     got = _take(state, needed)
     short = needed - got
     exhausted = (short > 0) & (reclaimable(state) <= 0)
     swap_in = np.minimum(swap_in, got)
-    refault = np.minimum(refault, got - swap_in)
-    growth = got - swap_in - refault
-    state.anonymous += swap_in + growth
+    growth = got - swap_in
+    state.anonymous += got
     state.swapped -= swap_in
-    state.hot_cache += refault
+    kept = _take(state, refault)
+    state.hot_cache += kept
+    filled = _fill(state, dirtied, filling)
+    _pass_through(state, refault - kept + missed + dirtied - filled)
     _count_faults(state, swap_in, refault, growth, pace)
-    inflate = _take(state, inflate)
-    state.balloon += inflate
-    _fill(state, dirtied, filling)
 
-    # A program waits for what it has read in, and for its part of the reclaim.
-    waited = direct.freed / pace.reclaim + direct.written / pace.disk
-    waited *= np.divide(needed, taken, out=np.zeros_like(taken), where=taken > 0)
-    waited += (swap_in + refault) / pace.disk
+    waited = direct.freed / pace.reclaim
+    waited += (direct.written + swap_in + refault) / pace.disk
     return Outcome(
         grown=growth,
         swapped_in=swap_in,
         swapped_out=aside.swapped + direct.swapped,
         refaulted=refault,
         read_missed=missed,
-        inflated=inflate,
         short=short,
         stalled=np.where(short > 0, dt, np.minimum(waited, dt)),
         killed=_kill(state, exhausted),
     )
+
+
+def inflate(state: State, amount: Column) -> Column:
+    """Take up to `amount` bytes from the guests into their balloons; return how much it was.
+
+    The balloon's driver takes memory as programs do, and what is missing is reclaimed; but it
+    gives up early (Linux allocates with __GFP_NORETRY), so that something of the files in use is
+    left, and nothing is killed for it.
+    """
+    spared = whole(state.mapped * _SPARED_SHARE)
+    _reclaim_aside(state, amount, np.inf, np.inf, spared)
+    _reclaim_directly(state, amount, np.inf, spared)
+    got = _take(state, amount)
+    state.balloon += got
+    return got
 
 
 def deflate(state: State, amount: Column) -> Column:
@@ -87,7 +98,8 @@ def _release(state: State, demand: Demand) -> None:
     state.anonymous -= from_memory
     state.free += from_memory
     state.swapped -= surplus - from_memory
-    cooled = np.maximum(state.hot_cache - demand.mapped, 0.0)
+    state.mapped[:] = demand.mapped
+    cooled = np.maximum(state.hot_cache - state.mapped, 0.0)
     state.hot_cache -= cooled
     state.cache += cooled
 
@@ -120,28 +132,35 @@ def _files_wanted(state: State, demand: Demand, needed: Column) -> tuple[Column,
     return missed, dirtied, np.minimum(missed + dirtied, room)
 
 
-def _reclaim_aside(state: State, wanted: Column, background: float, disk: float) -> Reclaimed:
+def _reclaim_aside(
+    state: State, wanted: Column, background: float, disk: float, spared: Column | float = 0.0
+) -> Reclaimed:
     """Let kswapd reclaim, which wakes when less than the low watermark would be left."""
     left = state.free - wanted
     goal = np.minimum(state.high_watermark - left, background)
     goal *= left < state.low_watermark
-    done = reclaim(state, goal, np.full_like(goal, disk))
+    # It takes so long over what is in use that programs, which cannot wait, do half of that.
+    easy = state.cache + state.dirty
+    goal = np.minimum(goal, whole((goal + easy) / 2))
+    done = reclaim(state, goal, disk, spared)
     state.async_scans += done.scanned
     state.async_reclaims += done.freed
     return done
 
 
 def _pass_through(state: State, amount: Column) -> None:
-    """Count what was read into the page cache and pushed out again by what was read after it."""
+    """Count files that came into the page cache and were pushed out by what came after them."""
     state.async_scans += amount
     state.async_reclaims += amount
 
 
-def _reclaim_directly(state: State, wanted: Column, disk: Column) -> Reclaimed:
+def _reclaim_directly(
+    state: State, wanted: Column, disk: Column | float, spared: Column | float = 0.0
+) -> Reclaimed:
     """Let whoever takes memory reclaim what kswapd has not, as far as the min watermark."""
     goal = np.maximum(wanted + state.min_watermark - state.free, 0.0)
     goal = np.ceil(goal / STALL_BATCH) * STALL_BATCH
-    done = reclaim(state, goal, disk)
+    done = reclaim(state, goal, disk, spared)
     state.alloc_stalls += goal / STALL_BATCH
     state.direct_scans += done.scanned
     state.direct_reclaims += done.freed
@@ -155,12 +174,13 @@ def _take(state: State, wanted: Column) -> Column:
     return got
 
 
-def _fill(state: State, dirtied: Column, filling: Column) -> None:
-    """Put files into the page cache."""
+def _fill(state: State, dirtied: Column, filling: Column) -> Column:
+    """Put files into the page cache; return how much found room."""
     filled = _take(state, filling)
     written = np.minimum(dirtied, filled)
     state.dirty += written
     state.cache += filled - written
+    return filled
 
 
 def _count_faults(
