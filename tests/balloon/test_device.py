@@ -26,6 +26,7 @@ def pair() -> BalloonPair:
     return BalloonPair()
 
 
+@pytest.mark.statement("ST-DEV-5", "ST-14-1")
 def test_the_default_offer() -> None:
     assert BalloonDevice().features == 0x1_1000_0037
 
@@ -65,6 +66,15 @@ def test_targets_are_clamped_and_announced_once(pair: BalloonPair) -> None:
         assert pair.device.set_target(asked) == ConfigChanged()
         assert pair.device.set_target(asked) is None
         assert pair.device.read_config(0, 4) == target.to_bytes(4, "little")
+
+
+@pytest.mark.statement("CFG-G-4")
+def test_cfg_g_4_everything_can_be_read_before_features_are_agreed_on() -> None:
+    device = BalloonDevice(features=DEFAULT_FEATURES | bit(abi.PAGE_POISON))
+    device.set_target(5)
+    device.write_config(12, b"\xaa" * 4)
+    assert device.negotiated == 0
+    assert device.read_config(0, 16) == b"\5".ljust(12, b"\0") + b"\xaa" * 4
 
 
 @pytest.mark.statement("DRV-OP-11")

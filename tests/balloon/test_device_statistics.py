@@ -176,7 +176,7 @@ def test_leg_stats_2_holds_for_the_next_legacy_driver_too() -> None:
     assert pair.serve(Queue.STATS) == []
 
 
-@pytest.mark.statement("LEG-STATS-1")
+@pytest.mark.statement("LEG-STATS-1", "LEG-CFG-1")
 def test_leg_stats_1_legacy_buffers_are_in_the_guests_order() -> None:
     pair = BalloonPair(features=LEGACY, byteorder="big")
     pair.driver.send_statistics({})

@@ -40,7 +40,7 @@ STATUS = Group(
             "ST-DEV-2", DEVICE, SHOULD, "2.1.2",
             "Set DEVICE_NEEDS_RESET when it cannot go on, and (MUST) announce that as a change of "
             "the configuration if DRIVER_OK is set.",
-            "vhost-user has no way to say it: a back-end's status is only ever asked for at start.",
+            "Over vhost-user only a front-end that asks for the status hears of it.",
         ),
         Statement(
             "ST-DEV-3", DEVICE, MUST, "2.4.1",
