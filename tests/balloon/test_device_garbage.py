@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from aerostat.balloon.abi import PAGE_SIZE, Queue
-from aerostat.balloon.device import Event, StatisticsArrived
+from aerostat.balloon.device import Event, Report, StatisticsArrived
 from aerostat.testing.mock_driver import Used
 from aerostat.testing.pair import BalloonPair, page_spans
 
@@ -24,12 +24,13 @@ def check(pair: BalloonPair, events: list[Event]) -> None:
         for region, offset, length in event.pieces:
             assert region in pair.memory.regions
             assert length > 0
-            assert offset % PAGE_SIZE == length % PAGE_SIZE == 0
+            if not isinstance(event, Report):
+                assert offset % PAGE_SIZE == length % PAGE_SIZE == 0
             assert 0 <= offset <= region.size - length
 
 
 @given(st.integers(0, 2**32), st.sampled_from([1, 2, 8, 32]))
-@settings(max_examples=1000)
+@settings(max_examples=700)
 def test_scribbled_rings_hurt_nobody(seed: int, size: int) -> None:
     source = random.Random(seed)
     pair = BalloonPair(size=size, buffer_size=64)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from aerostat.balloon.pages import merge_pfns
+from aerostat.balloon.pages import cut_ranges, merge_pfns, merge_ranges
 from aerostat.balloon.statistics import Byteorder
 
 PAGE = 4096
@@ -57,3 +57,25 @@ def test_the_pages_are_those_given_once_each(pfns: list[int], byteorder: Byteord
     assert all(start % PAGE == size % PAGE == 0 and size > 0 for start, size in ranges)
     # Merged: between two ranges there is a gap.
     assert all(start + size < after for (start, size), (after, _) in pairwise(ranges))
+
+
+spans = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20)), max_size=20)
+
+
+def covered(ranges: list[tuple[int, int]]) -> list[int]:
+    return [byte for start, size in ranges for byte in range(start, start + size)]
+
+
+@given(spans, st.integers(1, 30))
+@settings(max_examples=200)
+def test_ranges_are_merged_and_cut_and_nothing_is_lost(
+    ranges: list[tuple[int, int]], size: int
+) -> None:
+    merged = merge_ranges(ranges)
+    assert covered(merged) == sorted(set(covered(ranges)))
+    assert all(start + length < after for (start, length), (after, _) in pairwise(merged))
+    groups = list(cut_ranges(merged, size))
+    assert covered([part for group in groups for part in group]) == covered(merged)
+    sizes = [sum(length for _, length in group) for group in groups]
+    assert all(one == size for one in sizes[:-1])
+    assert all(0 < one <= size for one in sizes[-1:])

@@ -114,7 +114,7 @@ class BalloonDriver:
         self.rings: dict[Queue, DriverRing] = {}
         self._buffers: dict[Queue, int] = {}
         for queue in queues:
-            ring = self.rings[queue] = DriverRing(memory, size, address)
+            ring = self.rings[queue] = DriverRing(memory, size, address, byteorder=byteorder)
             self._buffers[queue] = -(-ring.end // 16) * 16
             address = self._buffers[queue] + size * buffer_size
         self.end = address
@@ -135,6 +135,10 @@ class BalloonDriver:
     def send_statistics(self, statistics: Mapping[int, int], pieces: Iterable[int] = ()) -> int:
         """Make a statistics buffer available; return its head."""
         return self.send(Queue.STATS, encode(statistics, self.byteorder), pieces)
+
+    def report(self, ranges: Iterable[tuple[int, int]]) -> int:
+        """Report these (address, length) as free; return the report's head."""
+        return self.rings[Queue.REPORTING].add([], ranges)
 
     def send(self, queue: Queue, payload: bytes, pieces: Iterable[int] = ()) -> int:
         """Make `payload` available; return the head.

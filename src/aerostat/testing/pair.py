@@ -3,6 +3,8 @@
 For tests of either that want neither processes nor sockets: virtio 1.2, 5.5, in one object.
 """
 
+from collections.abc import Collection
+
 from aerostat.balloon.abi import PAGE_SIZE, Queue
 from aerostat.balloon.device import (
     BUDGET,
@@ -31,10 +33,17 @@ class BalloonPair:
         byteorder: Byteorder = "little",
         size: int = 8,
         buffer_size: int = 4096,
+        queues: Collection[Queue] = (Queue.INFLATE, Queue.DEFLATE, Queue.STATS, Queue.REPORTING),
     ) -> None:
         self.memory = make_memory((0, 4 * _MIB), (8 * _MIB, 4 * _MIB))
+        self.byteorder: Byteorder = byteorder
         self.driver = BalloonDriver(
-            self.memory, _MIB, size=size, buffer_size=buffer_size, byteorder=byteorder
+            self.memory,
+            _MIB,
+            queues=queues,
+            size=size,
+            buffer_size=buffer_size,
+            byteorder=byteorder,
         )
         self.device = BalloonDevice(max_pages=2048, byteorder=byteorder)
         self.device.accept(features)
@@ -45,7 +54,9 @@ class BalloonPair:
         """Start `queue` of the device on the driver's ring."""
         ring = self.driver.rings[queue]
         parts = (ring.desc, ring.avail, ring.used)
-        self.device.start(queue, SplitRing(self.memory, ring.size, *parts, base))
+        self.device.start(
+            queue, SplitRing(self.memory, ring.size, *parts, base, byteorder=self.byteorder)
+        )
 
     def serve(self, queue: Queue, budget: int = BUDGET) -> list[Event]:
         """Let the device work on `queue`; complete and return what happens."""
