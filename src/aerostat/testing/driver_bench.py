@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from aerostat.balloon.abi import PAGE_SIZE, Queue
-from aerostat.balloon.device import DEFAULT_FEATURES, BalloonDevice
+from aerostat.balloon.device import DEFAULT_FEATURES
 from aerostat.balloon.driver import DEFAULT_BATCH, BalloonDriver
 from aerostat.balloon.driver_events import Deflated, Event, Reported, StatisticsWanted
 from aerostat.balloon.driver_features import KNOWN_FEATURES, choose_features
@@ -17,6 +17,7 @@ from aerostat.balloon.events import Deflate, Inflate, StatisticsArrived
 from aerostat.balloon.events import Event as DeviceEvent
 from aerostat.balloon.statistics import Tag
 from aerostat.testing.mock_driver import make_memory
+from aerostat.testing.watched_device import WatchedDevice
 from aerostat.virtio.chain import Chain
 from aerostat.virtio.driver_ring import DriverRing, lay_out
 from aerostat.virtio.memory import Byteorder
@@ -115,6 +116,7 @@ class DriverBench:
 class DriverPair(DriverBench):
     """Our driver and our device; the device offers `offered`, the driver wants `wanted`.
 
+    The device watches the driver, and notes its offences against the specification.
     `balloon` has the numbers of 4096-byte pages that the device was given and not asked back;
     `faults` says in words what the driver did that it must not. `statistics` are the last that
     arrived, `reported` the ranges that were, (address, length).
@@ -141,7 +143,7 @@ class DriverPair(DriverBench):
             size=size,
             start=start,
         )
-        self.device = BalloonDevice(features=offered, byteorder=byteorder)
+        self.device = WatchedDevice(features=offered, byteorder=byteorder)
         assert self.device.accept(features)
         self.balloon: set[int] = set()
         self.faults: list[str] = []
