@@ -3,7 +3,7 @@
 import contextlib
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -313,3 +313,27 @@ class RingModel(RuleBasedStateMachine):
 
 TestRingModel = RingModel.TestCase
 TestRingModel.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+@given(st.binary(min_size=38, max_size=38), st.integers(1, 4), st.sampled_from(ORDERS))
+@settings(max_examples=150)
+def test_garbage_in_the_used_ring_gives_each_chain_back_once_or_breaks_it(
+    garbage: bytes, chains: int, byteorder: Byteorder
+) -> None:
+    ends = Ends(4, byteorder)
+    heads = {ends.driver.add([(DATA, 1)]) for _ in range(chains)}
+    # Half of the time the index is one that can be.
+    count = garbage[0] % 8
+    index = count.to_bytes(2, byteorder) if garbage[1] & 1 else garbage[2:4]
+    small = b"".join((garbage[n] % 5).to_bytes(4, byteorder) for n in range(4, 12))
+    elements = small if garbage[1] & 2 else garbage[4:36]
+    ends.memory.write(ends.driver.layout.used, garbage[:2] + index + elements)
+    back: list[int] = []
+    for _ in range(3):
+        try:
+            back += [used.head for used in ends.driver.collect()]
+        except BrokenRing:
+            assert ends.driver.broken
+    assert len(set(back)) == len(back)
+    assert set(back) <= heads
+    assert ends.driver.outstanding == chains - len(back)

@@ -117,7 +117,6 @@ class BalloonDriver:
         self._answers: Answers | None = None
         self._leaving = False
         self._relieved = False
-        self._notify: set[Queue] = set()
         self._config_writes: dict[int, bytes] = {}
 
     # Coming and going
@@ -163,7 +162,6 @@ class BalloonDriver:
         if Queue.STATS in self._lanes:
             self._answers = Answers(self._lanes[Queue.STATS], self.byteorder)
             self._answers.begin(statistics, primed=self._primed)
-            self._notify.add(Queue.STATS)
         self.phase = after
 
     def ready(self) -> None:
@@ -298,7 +296,6 @@ class BalloonDriver:
             if length <= 0 or (address | length) % self.page_size:
                 raise UsageError(f"{address:#x}+{length:#x} is not whole pages")
         self._lanes[Queue.REPORTING].lend(ranges, Reported(list(ranges)))
-        self._notify.add(Queue.REPORTING)
         return True
 
     @property
@@ -319,7 +316,6 @@ class BalloonDriver:
         if self._answers is None:
             raise UsageError("STATS_VQ was not negotiated")
         self._answers.send(statistics)
-        self._notify.add(Queue.STATS)
 
     # What the device did, and what the transport is to do
 
@@ -344,9 +340,7 @@ class BalloonDriver:
         """Return the queues whose buffers the device is to be told of, and forget them."""
         if self.phase is not Phase.RUNNING:
             return []
-        queues = sorted(self._notify)
-        self._notify.clear()
-        return queues
+        return [queue for queue, lane in self._lanes.items() if lane.take_notification()]
 
     def take_config_writes(self) -> list[tuple[int, bytes]]:
         """Return what to write to the configuration space, (offset, bytes), and forget it.
@@ -381,7 +375,6 @@ class BalloonDriver:
     def _send_pages(self, queue: Queue, request: Inflated | Deflated) -> None:
         payload = pack_pages(request.pages, self._pfns_per_page, self.byteorder)
         self._lanes[queue].send(payload, request)
-        self._notify.add(queue)
 
     def _settle(self, returned: Event) -> None:
         if isinstance(returned, Inflated):

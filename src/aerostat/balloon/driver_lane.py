@@ -64,12 +64,13 @@ class Lane(Generic[Request]):
     the caller wants to remember of what the device has.
     """
 
-    __slots__ = ("_buffer", "_memory", "_table", "problem", "request", "ring")
+    __slots__ = ("_buffer", "_memory", "_notify", "_table", "problem", "request", "ring")
 
     def __init__(self, memory: GuestMemory, ring: DriverRing, address: int, space: Space) -> None:
         self.ring = ring
         self.request: Request | None = None
         self.problem = ""
+        self._notify = False
         self._memory = memory
         self._buffer = address
         self._table = address + space.table_offset if space.descriptors else 0
@@ -88,11 +89,18 @@ class Lane(Generic[Request]):
         """Have the device read what is in the buffer, whatever that is."""
         self.ring.add([(self._buffer, length)], table=self._table)
         self.request = request
+        self._notify = True
 
     def lend(self, ranges: Sequence[tuple[int, int]], request: Request) -> None:
         """Let the device write to `ranges` (address, length in bytes)."""
         self.ring.add((), ranges, table=self._table)
         self.request = request
+        self._notify = True
+
+    def take_notification(self) -> bool:
+        """Return whether the device is to be told of a request, and forget it."""
+        notify, self._notify = self._notify, False
+        return notify
 
     def done(self) -> Request | None:
         """Return the request that came back, None if none did. Raises `BrokenRing`, once.

@@ -47,11 +47,6 @@ class PageAccount:
         """Return the number of pages in the balloon, without those on their way."""
         return len(self._balloon)
 
-    def __contains__(self, page: int) -> bool:
-        """Return whether `page` is anywhere but with the guest."""
-        key, place = divmod(page, _NEIGHBOURS)
-        return bool(self._away.get(key, 0) >> place & 1)
-
     def give(self, pages: Iterable[int]) -> int | None:
         """Send `pages` on their way; if one of them is away already, return it and send none."""
         away: dict[int, int] = {}
