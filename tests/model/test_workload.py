@@ -3,8 +3,8 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aerostat.testing import workload
-from aerostat.testing.workload import Step, Workload
+from aerostat.model import workload
+from aerostat.model.workload import Step, Workload
 from aerostat.units import MIB
 
 
