@@ -281,9 +281,8 @@ class DeviceLink:
         match outcome:
             case outcomes.Negotiated(features):
                 self._negotiated(features)
-            case outcomes.Enabled() if self._work is not None:
-                self._become(State.RUNNING)
-                self._work.run()
+            case outcomes.Enabled():
+                self._enabled()
             case outcomes.ConfigRead(_, data):
                 self._config_read(data)
             case outcomes.Stopped(bases):
@@ -311,6 +310,13 @@ class DeviceLink:
         self._bases = None
         self._bring_up()
         self._write_config(_ACTUAL_OFFSET, driver.actual.to_bytes(4, "little"))
+
+    def _enabled(self) -> None:
+        working = self._work
+        assert working is not None
+        self._become(State.RUNNING)
+        if self.state is State.RUNNING:  # whoever heard of it may have closed the link
+            working.run()
 
     def _write_config(self, offset: int, data: bytes) -> None:
         self._config_writes += 1

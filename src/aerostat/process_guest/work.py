@@ -125,9 +125,10 @@ class BalloonWork:
         for queue in self.rings.numbers:
             for event in self.driver.service(queue):
                 self._handle(event)
-        if self._running:
-            self._balance()
-            self._tell_device()
+            if not self._running:  # the device broke a ring
+                return
+        self._balance()
+        self._tell_device()
 
     def config_changed(self, num_pages: int) -> None:
         """Take the device's wish for the balloon's size, in pages of 4096 bytes."""
