@@ -251,3 +251,19 @@ async def test_linux_says_its_poison_first_and_fills_what_it_reports(boot: Boot)
         assert not any(ring.memory.read(address, length))
     served.do(lambda: device.release(Queue.REPORTING))
     assert device.offences == []
+
+
+@pytest.mark.statement("DRV-POISON-1")
+async def test_linux_fills_pages_with_its_poison_that_it_is_given_back(boot: Boot) -> None:
+    _, device, served = watched = await boot("init_on_free=1")
+    assert device.poison == 0
+    await watched.settle(BALLOON)
+    device.holding.add(Queue.DEFLATE)
+    served.control.run("balloon", value=SIZE)
+    request = await watched.withheld()
+    marks = marked(device, request)
+
+    served.do(lambda: device.release(Queue.DEFLATE))
+    await watched.says(0)
+    assert changed(request, marks) == len(marks) > 0
+    assert device.offences == []

@@ -168,7 +168,7 @@ STATISTICS = Group(
             "DRV-STATS-5", DRIVER, MUST, "5.5.6.3.1",
             "Send whole entries only.",
             "The letter says a multiple of 6 bytes, left over from when values had 32 bits; "
-            "entries have 10 since. We hold 10, and 6 nowhere: Linux sends 160 and 140 bytes.",
+            "entries have 10 since. We hold drivers to 10, and none to 6: Linux sends 80 or 160.",
         ),
         Statement("DRV-STATS-6", DRIVER, MAY, "5.5.6.3.1", "Send the entries in any order."),
         Statement("DRV-STATS-7", DRIVER, MAY, "5.5.6.3.1", "Leave figures out."),
