@@ -1,11 +1,11 @@
 """A nursery: starts process guests as children that share what it has loaded.
 
 Python and NumPy are most of what a small process guest weighs; children of one parent have them
-in common. It is told what to start over a socket of its own (SOCK_SEQPACKET), one JSON object a
-packet: ``{"arguments": [...], "log": PATH}`` with the guest's console as a descriptor. It answers
-``{"started": PID}``, and, for each that ends, says ``{"ended": PID, "status": STATUS}``, where a
-status below zero is a signal. When nobody is at the other end of the socket any more, it ends all
-its guests, and itself. Touches processes.
+in common. It is told what to do over a socket of its own (SOCK_SEQPACKET), one JSON object a
+packet: ``{"arguments": [...], "log": PATH}``, with the guest's console as a descriptor, starts one,
+which is answered by ``{"started": PID}``; ``{"kill": PID}`` ends one. Of each that has ended it
+says ``{"ended": PID, "status": STATUS}``, where a status below zero is a signal. When nobody is at
+the other end of the socket any more, it ends all its guests, and itself. Touches processes.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ class Nursery:
         self._loop.watch(self._link.fileno(), READ, self._asked)
         self._loop.run()
         for child in self._children.values():
-            os.kill(child, signal.SIGKILL)
+            self._kill(child)
 
     def _asked(self) -> None:
         try:
@@ -54,10 +54,20 @@ class Nursery:
             self._loop.stop()
             return
         request = json.loads(packet)
+        if "kill" in request:
+            self._kill(request["kill"])
+        else:
+            self._start(request["arguments"], request["log"], descriptors[0])
+
+    def _kill(self, child: int) -> None:
+        if child in self._children.values():  # and not reaped, so that the number is still its own
+            os.kill(child, signal.SIGKILL)
+
+    def _start(self, arguments: list[str], log: str, console: int) -> None:
         child = os.fork()
         if child == 0:
-            self._be_guest(request["arguments"], request["log"], descriptors[0])
-        os.close(descriptors[0])
+            self._be_guest(arguments, log, console)
+        os.close(console)
         descriptor = os.pidfd_open(child)
         self._children[descriptor] = child
         self._loop.watch(descriptor, READ, lambda: self._bury(descriptor))

@@ -1,4 +1,6 @@
-"""A laboratory: user-mode Linux guests on balloon devices, and a clean end whatever happens.
+"""A laboratory: guests on balloon devices, and a clean end whatever happens.
+
+Guests are user-mode Linux, or processes (`process_guest`), which need nothing but Python.
 
 Touches processes, its own run directory, and leftovers of laboratories that were killed.
 """
@@ -14,7 +16,11 @@ from typing import Self
 
 from aerostat.testing import places, sessions
 from aerostat.testing.device_process import DeviceProcess
+from aerostat.testing.nursery import Nursery
+from aerostat.testing.process_guest import ProcessGuest
 from aerostat.testing.uml import UmlGuest
+
+Guest = UmlGuest | ProcessGuest
 
 log = logging.getLogger(__name__)
 
@@ -22,9 +28,9 @@ log = logging.getLogger(__name__)
 class Laboratory:
     """A run directory of guests and devices; use it as an asynchronous context manager.
 
-    `memory` is how much guest memory there will be in all, in bytes: room for it is looked for
-    before anything starts (`MissingError`). `parent` is where the run directory goes, the
-    temporary directory by default.
+    `memory` is how much memory of user-mode Linux guests there will be in all, in bytes: room for
+    it is looked for before anything starts (`MissingError`). `parent` is where the run directory
+    goes, the temporary directory by default.
     """
 
     def __init__(self, *, memory: int, parent: Path | None = None) -> None:
@@ -32,7 +38,8 @@ class Laboratory:
         self._parent = Path(parent or tempfile.gettempdir())
         self._directory: Path | None = None
         self._memory_directory: Path | None = None
-        self.guests: list[UmlGuest] = []
+        self._nursery: Nursery | None = None
+        self.guests: list[Guest] = []
         self.devices: list[DeviceProcess] = []
 
     @property
@@ -94,11 +101,42 @@ class Laboratory:
         await guest.start()
         return guest
 
+    async def start_process_guest(
+        self, name: str, size: int, *, options: Sequence[str] = ()
+    ) -> ProcessGuest:
+        """Start guest `name` of `size` bytes, a process, on a balloon device of its own.
+
+        `options` are further ones of ``python -m aerostat.process_guest``.
+        """
+        if self._nursery is None:
+            self._nursery = Nursery(directory=self.directory)
+            await self._nursery.start()
+        device = await self._start_device(name, size)
+        guest = ProcessGuest(
+            name,
+            size=size,
+            directory=self.directory,
+            device_socket=device.socket,
+            nursery=self._nursery,
+            options=options,
+        )
+        self.guests.append(guest)
+        await guest.start()
+        return guest
+
+    async def _start_device(self, name: str, size: int) -> DeviceProcess:
+        device = DeviceProcess(name, size=size, directory=self.directory)
+        self.devices.append(device)
+        await device.start()
+        return device
+
     async def close(self) -> None:
         """End everything, guests first, and remove the run directory."""
         ended = await asyncio.gather(
             *(guest.stop() for guest in self.guests), return_exceptions=True
         )
+        if self._nursery is not None:
+            await self._nursery.kill()
         # Whatever became of the guests, no device is left.
         ended += await asyncio.gather(
             *(device.stop() for device in self.devices), return_exceptions=True
