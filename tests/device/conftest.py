@@ -18,13 +18,13 @@ OFFSET = 2 * MIB
 
 
 @pytest.fixture
-def start_device(tmp_path: Path) -> Iterator[Callable[[str], DeviceProcess]]:
-    """Start device processes by name; they end with the test."""
+def start_device(tmp_path: Path) -> Iterator[Callable[..., DeviceProcess]]:
+    """Start device processes by name and options; they end with the test."""
     devices: list[DeviceProcess] = []
     with asyncio.Runner() as runner:
 
-        def start(name: str) -> DeviceProcess:
-            device = DeviceProcess(name, size=12 * MIB, directory=tmp_path)
+        def start(name: str, *options: str) -> DeviceProcess:
+            device = DeviceProcess(name, size=12 * MIB, directory=tmp_path, options=options)
             devices.append(device)
             runner.run(device.start())
             return device
@@ -35,7 +35,7 @@ def start_device(tmp_path: Path) -> Iterator[Callable[[str], DeviceProcess]]:
 
 
 @pytest.fixture
-def device(start_device: Callable[[str], DeviceProcess]) -> DeviceProcess:
+def device(start_device: Callable[..., DeviceProcess]) -> DeviceProcess:
     return start_device("guest")
 
 

@@ -11,8 +11,8 @@ from aerostat.balloon.abi import PAGE_SIZE, Queue
 from aerostat.balloon.statistics import QEMU_KEYS, Tag
 from aerostat.testing.control_client import ControlClient
 from aerostat.testing.device_process import DeviceProcess
-from aerostat.testing.mock_driver import BalloonDriver
 from aerostat.testing.mock_frontend import MockFrontend, SharedFile
+from aerostat.testing.mock_guest import MockGuest
 from aerostat.vhost_user import messages
 from aerostat.vhost_user.messages import RegionDescription, Request
 
@@ -23,41 +23,11 @@ RINGS = 64 * PAGE_SIZE  # where the driver has its rings
 FIRST_PFN, LAST_PFN = 8 * MIB // PAGE_SIZE, 16 * MIB // PAGE_SIZE
 
 
-class Machine:
-    """A front-end with a running driver."""
+class Machine(MockGuest):
+    """A guest whose pages above the hole can be told apart."""
 
     def __init__(self, path: Path, memory: SharedFile) -> None:
-        self.memory = memory
-        self.frontend = MockFrontend(str(path), memory)
-        self.frontend.negotiate()
-        # Touched beforehand, so that what the file holds changes by the balloon alone.
-        memory.memory.write(RINGS, bytes(128 * 1024))
-        self.driver = BalloonDriver(memory.memory, RINGS)
-        self.start()
-
-    def start(self) -> None:
-        for index, ring in enumerate(self.driver.rings.values()):
-            self.frontend.describe_ring(index, ring)
-        for index in range(5):  # as QEMU does: those without addresses too
-            self.frontend.enable_ring(index)
-
-    def stop(self) -> list[int]:
-        return [self.frontend.stop_ring(index) for index in range(3)]
-
-    def send_statistics(self, **statistics: int) -> None:
-        self.driver.send_statistics({Tag[name.upper()]: n for name, n in statistics.items()})
-        self.frontend.kick(Queue.STATS)
-
-    def balloon(self, queue: Queue, pfns: list[int]) -> None:
-        for start in range(0, len(pfns), 256):
-            send = self.driver.inflate if queue is Queue.INFLATE else self.driver.deflate
-            send(pfns[start : start + 256])
-            self.frontend.kick(queue)
-            self.frontend.wait_for_call(queue)
-            assert len(self.driver.collect(queue)) == 1
-
-    def say_actual(self, size: int) -> None:
-        self.frontend.write_config(4, (size // PAGE_SIZE).to_bytes(4, "little"))
+        super().__init__(str(path), memory, RINGS)
 
     def fill(self) -> None:
         """Put something else into each page of the region above the hole."""
@@ -75,10 +45,6 @@ class Machine:
         offset = FILE_OFFSET + pfn * PAGE_SIZE - 4 * MIB
         holes = self.memory.holes()
         return any(start <= offset and offset + PAGE_SIZE <= start + n for start, n in holes)
-
-    def close(self) -> None:
-        self.frontend.close()
-        self.driver.release()
 
 
 @pytest.fixture
@@ -288,7 +254,7 @@ def test_a_new_driver_begins_with_nothing_but_the_target(
         machine.frontend.enable_ring(index, enabled=False)
     machine.frontend.choose(machine.frontend.features)
     machine.driver.release()
-    machine.driver = BalloonDriver(machine.memory.memory, RINGS)
+    machine.driver = machine.make_driver()
     machine.start()
     assert control.get("guest-stats")["last-update"] == 0
     assert control.run("query-balloon") == {"actual": 12 * MIB}

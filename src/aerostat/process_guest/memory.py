@@ -25,13 +25,16 @@ class GuestMemoryFile:
 
     `spans` are the (guest address, size) of its regions, all in bytes, which follow each other in
     the file however far apart their addresses are. The file can neither shrink nor grow, so that
-    no device need fear that what it has mapped goes away. `memory` gives access to it.
+    no device need fear that what it has mapped goes away. `memory` gives access to it. With `huge`
+    it is on the host's huge pages, and raises `OSError` where those do not suffice.
     """
 
-    def __init__(self, spans: Iterable[tuple[int, int]], offset: int = 0) -> None:
+    def __init__(
+        self, spans: Iterable[tuple[int, int]], offset: int = 0, *, huge: bool = False
+    ) -> None:
         spans = tuple(spans)
         self.size = offset + sum(size for _, size in spans)
-        flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+        flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING | (os.MFD_HUGETLB if huge else 0)
         self.descriptor = os.memfd_create("guest", flags)
         os.ftruncate(self.descriptor, self.size)
         fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)

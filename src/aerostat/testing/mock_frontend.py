@@ -21,14 +21,15 @@ from aerostat.vhost_user import messages, outcomes
 from aerostat.vhost_user.frontend import Frontend, RingPlan
 from aerostat.vhost_user.messages import ProtocolFeature, Request
 
-__all__ = ["TIMEOUT", "USER_BASE", "MockFrontend", "SharedFile"]
+__all__ = ["PROTOCOL_FEATURES", "TIMEOUT", "USER_BASE", "MockFrontend", "SharedFile"]
 
 #: Seconds until a device counts as hung.
 TIMEOUT = 10.0
 
 SharedFile = GuestMemoryFile
 
-_PROTOCOL_FEATURES = (
+#: What a front-end makes use of that has nothing special.
+PROTOCOL_FEATURES = (
     1 << ProtocolFeature.REPLY_ACK
     | 1 << ProtocolFeature.BACKEND_REQ
     | 1 << ProtocolFeature.CONFIG
@@ -48,7 +49,7 @@ class MockFrontend:
     """
 
     def __init__(
-        self, path: str, memory: SharedFile, *, protocol_features: int = _PROTOCOL_FEATURES
+        self, path: str, memory: SharedFile, *, protocol_features: int = PROTOCOL_FEATURES
     ) -> None:
         self.memory = memory
         self.conversation = Frontend(wanted=protocol_features)
@@ -182,13 +183,15 @@ class MockFrontend:
         self.describe_ring(index, ring, base)
         self.enable_ring(index)
 
-    def describe_ring(self, index: int, ring: DriverRing, base: int = 0) -> None:
+    def describe_ring(
+        self, index: int, ring: DriverRing, base: int = 0, *, big_endian: bool = False
+    ) -> None:
         """Describe a ring, and give it a kick and a call; `enable_ring` makes it run."""
         kick, call = self._notifications_of(index)
         user = USER_BASE
         plan = RingPlan(
             *(index, ring.size, user + ring.desc, user + ring.avail, user + ring.used),
-            *(base, kick, call),
+            *(base, kick, call, big_endian),
         )
         self._carry_out(lambda frontend: frontend.describe([plan]))
 
