@@ -13,8 +13,7 @@ from aerostat.balloon.device import DEFAULT_FEATURES
 from aerostat.balloon.driver import DEFAULT_BATCH, BalloonDriver
 from aerostat.balloon.driver_events import Deflated, Event, Reported, StatisticsWanted
 from aerostat.balloon.driver_features import KNOWN_FEATURES, choose_features
-from aerostat.balloon.events import Deflate, Inflate, StatisticsArrived
-from aerostat.balloon.events import Event as DeviceEvent
+from aerostat.balloon.events import StatisticsArrived
 from aerostat.balloon.statistics import Tag
 from aerostat.testing.mock_driver import make_memory
 from aerostat.testing.watched_device import WatchedDevice
@@ -116,10 +115,10 @@ class DriverBench:
 class DriverPair(DriverBench):
     """Our driver and our device; the device offers `offered`, the driver wants `wanted`.
 
-    The device watches the driver, and notes its offences against the specification.
-    `balloon` has the numbers of 4096-byte pages that the device was given and not asked back;
-    `faults` says in words what the driver did that it must not. `statistics` are the last that
-    arrived, `reported` the ranges that were, (address, length).
+    The device watches the driver, and notes its offences against the specification. `statistics`
+    are the last that arrived. The guest does what the driver says, at once: `free` are the pages
+    that it has left, `lent` those of the report that is out. A `turn` is all that both have to
+    do; `balance`, `tell` and `hear` are its parts.
     """
 
     def __init__(
@@ -145,10 +144,8 @@ class DriverPair(DriverBench):
         )
         self.device = WatchedDevice(features=offered, byteorder=byteorder)
         assert self.device.accept(features)
-        self.balloon: set[int] = set()
-        self.faults: list[str] = []
         self.statistics: dict[int, int] = {}
-        self.reported: list[tuple[int, int]] = []
+        self.lent: list[int] = []
         self._write_config(self.begin(poison=poison))
         for queue, end in self.ends.items():
             self.device.start(queue, end)
@@ -157,22 +154,13 @@ class DriverPair(DriverBench):
     def set_target(self, num_pages: int) -> None:
         """Have the device want `num_pages` of 4096 bytes, and the driver hear of it."""
         self.device.set_target(num_pages)
-        self.driver.config_changed(int.from_bytes(self.device.read_config(0, 4), "little"))
+        self.hear_config()
 
     def turn(self) -> bool:
         """Let both do once what is to be done; return whether anything was."""
-        self._balance()
-        self._write_config(self.driver.take_config_writes())
-        notified = self.driver.take_notifications()
-        for queue in notified:
-            for event in self.device.service(queue):
-                self._book(event)
-        called = self.device.take_notifications()
-        for queue in called:
-            for answer in self.driver.service(queue):
-                self._carry_out(answer)
-        self._write_config(self.driver.take_config_writes())
-        return bool(notified or called)
+        self.balance()
+        told = self.tell()
+        return bool(self.hear()) or told
 
     def settle(self, most: int = 1000) -> None:
         """Take turns until nothing happens any more. Raises `AssertionError` after too many."""
@@ -181,53 +169,70 @@ class DriverPair(DriverBench):
                 return
         raise AssertionError(f"no rest after {most} turns")
 
-    def ask_statistics(self, answer: Mapping[int, int] = STATISTICS) -> bool:
-        """Have the device ask and the driver `answer`; false: no buffer is held."""
-        if not self.device.request_statistics():
-            return False
-        self.device.take_notifications()
-        wanted = self.driver.service(Queue.STATS)
-        assert [type(event) for event in wanted] == [StatisticsWanted]
-        self.driver.send_statistics(answer)
-        self.turn()
-        return True
+    # Its parts
 
-    def _balance(self) -> None:
+    def balance(self) -> None:
+        """Have the driver give or ask back what is wanted, as far as one request goes."""
         wanted = self.driver.wanted
         if wanted > 0:
             self.inflate(min(wanted, self.driver.pages_per_request))
         elif wanted < 0:
             self.driver.deflate(-wanted)
 
+    def report(self, count: int) -> bool:
+        """Have the driver report the last `count` of the free pages; false: not now."""
+        first = len(self.free) - min(count, self.driver.report_room)
+        pages, rest = self.free[first:], self.free[:first]
+        size = self.driver.page_size
+        reported = self.driver.report([(page * size, size) for page in pages])
+        if reported:
+            self.free, self.lent = rest, pages
+        return reported
+
+    def tell(self) -> bool:
+        """Write and notify what the driver says, let the device work; return whether any was."""
+        writes = self.driver.take_config_writes()
+        self._write_config(writes)
+        notified = self.driver.take_notifications()
+        for queue in notified:
+            self.work(queue)
+        return bool(writes or notified)
+
+    def work(self, queue: Queue) -> None:
+        """Let the device work on `queue`."""
+        for event in self.device.service(queue):
+            if isinstance(event, StatisticsArrived):
+                self.statistics = event.statistics
+            else:
+                self.device.complete(event)
+
+    def hear(self, answer: Mapping[int, int] = STATISTICS) -> list[Event]:
+        """Notify the driver of what the device did; statistics asked for are the `answer`."""
+        events = []
+        for queue in self.device.take_notifications():
+            events += self.driver.service(queue)
+        for event in events:
+            if isinstance(event, StatisticsWanted):
+                self.driver.send_statistics(answer)
+            elif isinstance(event, Deflated):
+                self.free += event.pages
+            elif isinstance(event, Reported):
+                self.free += self.lent
+                self.lent = []
+        return events
+
+    def hear_config(self) -> None:
+        """Have the driver read the target, as after an announcement."""
+        self.driver.config_changed(int.from_bytes(self.device.read_config(0, 4), "little"))
+
+    def ask_statistics(self, answer: Mapping[int, int] = STATISTICS) -> bool:
+        """Have the device ask and the driver `answer`; false: no buffer is held."""
+        if not self.device.request_statistics():
+            return False
+        self.hear(answer)
+        self.tell()
+        return True
+
     def _write_config(self, writes: list[tuple[int, bytes]]) -> None:
         for offset, data in writes:
             self.device.write_config(offset, data)
-
-    def _carry_out(self, event: Event) -> None:
-        if isinstance(event, Deflated):
-            self.free += event.pages
-        elif isinstance(event, Reported):
-            self.reported += event.ranges
-
-    def _book(self, event: DeviceEvent) -> None:
-        if isinstance(event, StatisticsArrived):
-            self.statistics = event.statistics
-            return
-        pages = {
-            (piece.region.guest_address + piece.offset) // PAGE_SIZE + n
-            for piece in event.pieces
-            for n in range(piece.length // PAGE_SIZE)
-        }
-        if isinstance(event, Inflate):
-            self._fault("inflated twice", pages & self.balloon)
-            self.balloon |= pages
-        elif isinstance(event, Deflate):
-            self._fault("deflated, but not in the balloon", pages - self.balloon)
-            self.balloon -= pages
-        else:
-            self._fault("reported, but in the balloon", pages & self.balloon)
-        self.device.complete(event)
-
-    def _fault(self, what: str, pages: set[int]) -> None:
-        if pages:
-            self.faults.append(f"{what}: {sorted(pages)}")
