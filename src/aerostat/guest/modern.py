@@ -64,7 +64,7 @@ def find_structures(function: Function) -> dict[Structure, Place] | None:
     """
     found: dict[Structure, Place] = {}
     for number, _, data in function.capabilities():
-        if number != _VENDOR_SPECIFIC or len(data) < _MULTIPLIER.stop:
+        if number != _VENDOR_SPECIFIC or len(data) < _CAPABILITY.size:
             continue
         kind, bar, offset, length = _CAPABILITY.unpack_from(data)
         if kind not in set(Structure) or bar > _MAX_BAR or Structure(kind) in found:
