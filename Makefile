@@ -14,7 +14,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: env lab-uml ## six real Linux guests and their memory, in the terminal
+demo: env ## six guests and their memory, in the terminal: real Linux where it can be had
+	@$(if $(findstring process,$(ARGS)),,$(BIN)/python tools/lab.py uml ||) true
 	@$(BIN)/aerostat demo $(ARGS)
 
 .PHONY: test
@@ -45,6 +46,14 @@ bench: env lab-uml ## measure; results in build/bench.json and a table beside it
 pictures: env ## draw the pictures of the documents anew: ARGS=rooms, or ARGS=demo
 	$(BIN)/python tools/pictures.py $(ARGS)
 
+.PHONY: statements
+statements: env ## say which tests check which statements of the specification
+	$(BIN)/python tools/specification.py
+
+.PHONY: zipapp
+zipapp: env ## the guest's driver in one file, build/aerostat-guest.pyz
+	@$(BIN)/python tools/pyz.py $(ARGS)
+
 .PHONY: env
 env: ## the development environment, .venv
 	@tools/setup.sh
@@ -52,11 +61,13 @@ env: ## the development environment, .venv
 .PHONY: lab
 lab: lab-uml lab-qemu ## what laboratory guests need, from the distribution
 
-.PHONY: lab-qemu11
-lab-qemu11: ## for guests on QEMU 11, with a newer kernel, where the distribution is older
+.PHONY: lab-newer lab-python39 lab-s390x
+lab-newer: ## QEMU 11, Linux 6.1, 6.12 and the newest, user-mode Linux 6.12 (for tests, 300 MB)
+lab-python39: ## the oldest Python that what runs in guests is for (for tests)
+lab-s390x: ## a big-endian guest (for tests)
 
 .PHONY: lab-uml lab-qemu
-lab-uml lab-qemu lab-qemu11: lab-%: env
+lab-uml lab-qemu lab-newer lab-python39 lab-s390x: lab-%: env
 	@$(BIN)/python tools/lab.py $*
 
 .PHONY: clean

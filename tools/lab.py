@@ -1,20 +1,29 @@
-"""Get what laboratory guests need from the distribution: ``tools/lab.py [uml] [qemu] [qemu11]``.
+"""Get what laboratory guests need: ``tools/lab.py [uml] [qemu] [newer] [python39] [s390x]``.
 
 The programs are installed as packages (root, or sudo). The kernel and the busybox of the QEMU
 guest are only downloaded and unpacked into build/lab, since a machine that runs tests has no use
 for another kernel in /boot.
 
-`qemu11`, got only when it is asked for, is a newer QEMU and a newer guest kernel than those of the
-distribution: from a newer Debian's backports, unpacked into build/lab and never installed.
+The others are got only when they are asked for. They come from other releases of Debian, or for
+another machine, and are unpacked into directories of their own, never installed:
+
+`newer`
+    a newer QEMU and newer kernels than the distribution's, and a newer user-mode Linux
+`python39`
+    the oldest Python that what runs in guests is written for
+`s390x`
+    a kernel for a big-endian guest; the QEMU that runs it is installed
 """
 
 import os
 import platform
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ROOT / "build" / "lab"
@@ -22,23 +31,50 @@ PARTS = ROOT / "build" / "lab"
 KERNELS = {"debian": "linux-image-cloud-amd64", "ubuntu": "linux-image-virtual"}
 KERNEL_FILES = ("linux-image-", "linux-modules-")
 
-# The first Debian that has a QEMU with a generic vhost-user device, which came with QEMU 10.2.
-NEWER = "trixie"
-NEWER_TREE = PARTS / "trixie"
-NEWER_PACKAGES = ("qemu-system-x86", "linux-image-cloud-amd64", "busybox-static")
+
+class Tree(NamedTuple):
+    """Packages of some Debian, to be unpacked."""
+
+    suites: tuple[str, ...]
+    """The first is the release, the last is where packages are preferred from."""
+    packages: tuple[str, ...]
+    architecture: str = "amd64"
+
+
+CLOUD_KERNEL = ("linux-image-cloud-amd64", "busybox-static")
+# By the name of the directory in build/lab.
+TREES = {
+    "linux6.1": Tree(("bookworm",), CLOUD_KERNEL),
+    "linux6.12": Tree(("trixie",), (*CLOUD_KERNEL, "user-mode-linux")),
+    # The first Debian that has a QEMU with a generic vhost-user device, which came with QEMU 10.2.
+    "newest": Tree(("trixie", "trixie-backports"), (*CLOUD_KERNEL, "qemu-system-x86")),
+    "python3.9": Tree(("bullseye",), ("python3-minimal", "libpython3.9-stdlib")),
+    "s390x": Tree(("bookworm",), ("linux-image-s390x", "busybox-static"), "s390x"),
+}
+
+# Programs of a newer system are run by the loader and the libraries of that system.
+#
+# QEMU also with its firmware, and under its own name. A module that is missing there is looked for
+# in the machine's own QEMU; ``-device help``, which loads all there are, then fails. Asking for one
+# device (``-device NAME,help``) works.
 QEMU11 = PARTS / "qemu11"
-# Run by the loader and the libraries of its own system, with its firmware, and under its own name.
-# A module that is missing there is looked for in the machine's own QEMU; ``-device help``, which
-# loads all there are, then fails. Asking for one device (``-device NAME,help``) works.
 QEMU11_SCRIPT = """\
 #!/bin/bash
-tree=$(dirname "$(realpath "$0")")/trixie
+tree=$(dirname "$(realpath "$0")")/newest
 libraries=$tree/usr/lib/x86_64-linux-gnu
 export QEMU_MODULE_DIR="$libraries/qemu"
 exec -a qemu-system-x86_64 \\
     "$tree/usr/lib64/ld-linux-x86-64.so.2" --library-path "$libraries" \\
     "$tree/usr/bin/qemu-system-x86_64" -L "$tree/usr/share/qemu" -L "$tree/usr/share/seabios" "$@"
 """
+# User-mode Linux takes what is right behind its own image for its memory: it has to be the program
+# that is run, and not its loader. So its image names its loader.
+UML_SCRIPT = """\
+#!/bin/bash
+tree=$(dirname "$(realpath "$0")")/../..
+LD_LIBRARY_PATH=$tree/usr/lib/x86_64-linux-gnu exec "$tree/usr/bin/linux.uml" "$@"
+"""
+LOADER = "usr/lib64/ld-linux-x86-64.so.2"
 
 
 class MissingPartError(Exception):
@@ -50,7 +86,7 @@ def main(wanted: list[str]) -> int:
     missing = []
     for part in wanted:
         try:
-            {"uml": get_uml, "qemu": get_qemu, "qemu11": get_qemu11}[part]()
+            GET[part]()
         except (MissingPartError, subprocess.CalledProcessError, OSError) as error:
             print(f"aerostat: no {part} guests here: {error}", file=sys.stderr)
             missing.append(part)
@@ -79,39 +115,109 @@ def get_qemu() -> None:
     (PARTS / "complete").touch()
 
 
-def get_qemu11() -> None:
-    """Unpack QEMU 11, a new guest kernel and a busybox; leave a script that runs this QEMU."""
-    if (NEWER_TREE / "complete").exists():
-        return
+def get_newer() -> None:
+    """Unpack kernels 6.1, 6.12 and the newest, user-mode Linux 6.12, and QEMU 11."""
     check_machine()
+    # The machine's own part may be a 6.1 already.
+    if not any(PARTS.glob("boot/vmlinuz-6.1.*")):
+        get_tree("linux6.1")
+    if tree := get_tree("linux6.12"):
+        uml = tree / "usr/bin/linux.uml"
+        set_interpreter(uml, tree / LOADER)
+        write_script(uml.with_name("uml6.12"), UML_SCRIPT)
+        complete(tree)
+    if tree := get_tree("newest"):
+        write_script(QEMU11, QEMU11_SCRIPT)
+        complete(tree)
+    here = PARTS.relative_to(ROOT)
+    print("aerostat: tests that compare kernels find these; to run all of them on one of these:")
+    print(f"aerostat:   AEROSTAT_QEMU={here}/qemu11 for QEMU 11")
+    print(f"aerostat:   AEROSTAT_LAB={here}/newest for its guest's kernel")
+    print(f"aerostat:   AEROSTAT_UML={here}/linux6.12/usr/bin/uml6.12 for user-mode Linux 6.12")
+
+
+def get_python39() -> None:
+    """Unpack Python 3.9."""
+    check_machine()
+    if tree := get_tree("python3.9"):
+        complete(tree)
+
+
+def get_s390x() -> None:
+    """Install QEMU for s390x; unpack a kernel with its modules, and a busybox."""
+    if not shutil.which("qemu-system-s390x"):
+        install("for a big-endian guest", "qemu-system-s390x")
+    if tree := get_tree("s390x"):
+        complete(tree)
+
+
+GET = {
+    "uml": get_uml,
+    "qemu": get_qemu,
+    "newer": get_newer,
+    "python39": get_python39,
+    "s390x": get_s390x,
+}
+
+
+def get_tree(name: str) -> Path | None:
+    """Unpack a tree, to be completed; None where it is complete already."""
+    tree, wanted = PARTS / name, TREES[name]
+    # Some of it holds its own path.
+    if is_complete(tree):
+        return None
     mirrors = debian_mirrors()
-    install("to unpack a newer Debian", "mmdebstrap")
-    print(f"aerostat: unpacking QEMU and a kernel of Debian {NEWER} to build/lab (250 MB)")
-    shutil.rmtree(NEWER_TREE, ignore_errors=True)
+    install("to unpack another Debian", "mmdebstrap")
+    print(f"aerostat: unpacking {wanted.packages[0]} and more of {wanted.suites[-1]} to build/lab")
+    shutil.rmtree(tree, ignore_errors=True)
     PARTS.mkdir(parents=True, exist_ok=True)
-    suites = (NEWER, f"{NEWER}-backports")
     subprocess.run(
         [
             *("mmdebstrap", "--quiet", "--mode=chrootless", "--variant=extract"),
-            "--architectures=amd64",
-            f'--aptopt=APT::Default-Release "{suites[-1]}"',
-            f"--include={','.join(NEWER_PACKAGES)}",
-            *(NEWER, NEWER_TREE),
-            *(f"deb {mirror} {suite} main" for suite in suites for mirror in mirrors),
+            f"--architectures={wanted.architecture}",
+            f'--aptopt=APT::Default-Release "{wanted.suites[-1]}"',
+            f"--include={','.join(wanted.packages)}",
+            *(wanted.suites[0], tree),
+            *(f"deb {mirror} {suite} main" for suite in wanted.suites for mirror in mirrors),
         ],
         check=True,
     )
     # Where a kernel goes that is installed.
-    (NEWER_TREE / "boot").mkdir()
-    for kernel in NEWER_TREE.glob("usr/lib/modules/*/vmlinuz"):
-        (NEWER_TREE / "boot" / f"vmlinuz-{kernel.parent.name}").hardlink_to(kernel)
-    QEMU11.write_text(QEMU11_SCRIPT)
-    QEMU11.chmod(0o755)
-    subprocess.run([QEMU11, "--version"], check=True)
-    (NEWER_TREE / "complete").touch()
-    here = PARTS.relative_to(ROOT)
-    print(f"aerostat: run the tests on it with AEROSTAT_QEMU={here}/qemu11, and with its kernel,")
-    print(f"aerostat: too, with AEROSTAT_LAB={here}/{NEWER_TREE.name} as well")
+    for kernel in tree.glob("usr/lib/modules/*/vmlinuz"):
+        (tree / "boot").mkdir(exist_ok=True)
+        (tree / "boot" / f"vmlinuz-{kernel.parent.name}").hardlink_to(kernel)
+    return tree
+
+
+def is_complete(tree: Path) -> bool:
+    """Whether all of a tree is there, and where it was made."""
+    stamp = tree / "complete"
+    return stamp.exists() and stamp.read_text() == str(tree)
+
+
+def complete(tree: Path) -> None:
+    """Mark a tree as complete."""
+    (tree / "complete").write_text(str(tree))
+
+
+def set_interpreter(program: Path, loader: Path) -> None:
+    """Have an ELF program name another loader than the machine's: a longer name, at its end."""
+    image = bytearray(program.read_bytes())
+    (first,) = struct.unpack_from("<Q", image, 32)  # e_phoff
+    size, count = struct.unpack_from("<HH", image, 54)  # e_phentsize, e_phnum
+    headers = range(first, first + size * count, size)
+    (at,) = (at for at in headers if struct.unpack_from("<I", image, at) == (3,))  # PT_INTERP
+    name = bytes(loader) + b"\0"
+    struct.pack_into("<Q", image, at + 8, len(image))  # p_offset
+    struct.pack_into("<Q", image, at + 32, len(name))  # p_filesz
+    program.write_bytes(image + name)
+
+
+def write_script(path: Path, script: str) -> None:
+    """Write a script, and see that what it runs can be run."""
+    path.write_text(script)
+    path.chmod(0o755)
+    subprocess.run([path, "--version"], check=True)
 
 
 def debian_mirrors() -> list[str]:

@@ -1,4 +1,4 @@
-"""The device and a real Linux driver on QEMU, by way of QEMU's generic vhost-user device."""
+"""The device and real Linux drivers on QEMU, by way of QEMU's generic vhost-user device."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,7 +10,8 @@ from aerostat.balloon.statistics import QEMU_KEYS, Tag
 from aerostat.testing.control_client import ControlClient
 from aerostat.testing.device_process import DeviceProcess
 from aerostat.testing.polling import until
-from aerostat.testing.qemu import GENERIC_DEVICE, QemuGuest, find_program, has_device
+from aerostat.testing.pytest_plugin import optional_part
+from aerostat.testing.qemu import Parts, QemuGuest, find_generic_program
 from aerostat.units import MIB
 
 pytestmark = [pytest.mark.qemu, pytest.mark.timeout(180)]
@@ -57,15 +58,23 @@ class Machine(NamedTuple):
         return self.balloon.sample(timeout=1.0)
 
 
+@pytest.fixture(params=["6.1", "6.12", "newest"])
+def parts(request: pytest.FixtureRequest) -> Parts:
+    """A QEMU that has the generic device, and a kernel of each series."""
+    with optional_part():
+        return Parts.of_linux(request.param, find_generic_program())
+
+
 @pytest.fixture
-async def machine(run_directory: Path, request: pytest.FixtureRequest) -> AsyncIterator[Machine]:
+async def machine(
+    run_directory: Path, parts: Parts, request: pytest.FixtureRequest
+) -> AsyncIterator[Machine]:
     """A guest on a device without free page reporting, or with the options that a test asks for."""
     options = getattr(request, "param", ("--no-free-page-reporting",))
-    program = find_program()
-    if not has_device(program, GENERIC_DEVICE):
-        pytest.skip(f"{program} has no {GENERIC_DEVICE}; get one that has: make lab-qemu11")
     device = DeviceProcess("one", size=SIZE, directory=run_directory, options=options)
-    guest = QemuGuest("one", size=SIZE, directory=run_directory, device_socket=device.socket)
+    guest = QemuGuest(
+        "one", size=SIZE, directory=run_directory, device_socket=device.socket, parts=parts
+    )
     await device.start()
     try:
         await guest.start()

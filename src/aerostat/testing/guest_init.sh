@@ -1,7 +1,7 @@
 #!/bin/sh
 # PID 1 of a laboratory guest in QEMU, on busybox: loads the balloon driver, then obeys lines of
-# "NUMBER COMMAND [ARGUMENT]" from the second serial port. It answers with the output of the
-# command and "=NUMBER STATUS"; kernel messages go to the first port.
+# "NUMBER COMMAND [ARGUMENT]" from the character device $commands. It answers with the output of
+# the command and "=NUMBER STATUS"; kernel messages go to the first serial port.
 
 /bin/busybox mkdir -p /proc /sys /dev /store /output /tmp
 /bin/busybox --install -s /bin
@@ -13,8 +13,10 @@ while read -r module; do insmod "/modules/$module"; done </modules/order
 
 export PYTHONPATH=/opt/aerostat # where there is a Python, its own packages are there
 
-exec </dev/ttyS1 >/dev/ttyS1 2>&1
-stty raw -echo
+# Its driver may find it a moment later.
+until [ -c "$commands" ] && (: <>"$commands") 2>/dev/null; do sleep 0.01; done
+exec 0<>"$commands" >&0 2>&1
+[ ! -t 0 ] || stty raw -echo
 echo "ready $(uname -r)"
 
 fill() { # MIB: hold this much memory, as one more file in memory

@@ -6,6 +6,7 @@ Touches processes and the run directory.
 import asyncio
 import contextlib
 import os
+import socket
 import subprocess
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -92,3 +93,24 @@ class LabProcess:
             self._session = Session.of(self._process.pid)
             self._session.record(self.directory, self.name)
         return self._process
+
+
+class LabGuest(LabProcess):
+    """A guest: a process with a console, by which the laboratory commands it."""
+
+    def __init__(self, name: str, *, directory: Path) -> None:
+        super().__init__(name, directory=directory)
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def _open_console(self, end: socket.socket, longest_line: int = 1 << 16) -> None:
+        """Take our `end` of the console of a guest that has been started."""
+        self._reader, self._writer = await asyncio.open_connection(sock=end, limit=longest_line)
+
+    async def kill(self) -> None:
+        """End the guest at once, and close its console."""
+        await super().kill()
+        if self._writer is not None:
+            self._writer.close()
+            with contextlib.suppress(OSError):
+                await self._writer.wait_closed()

@@ -1,9 +1,11 @@
 """pytest fixtures for laboratory guests; load it with ``pytest_plugins`` in a root conftest.
 
 Where a part of the laboratory is missing the test is skipped, and says how to get the part; with
-``CI=true`` it fails, since a test that silently does not run is worth nothing there.
+``CI=true`` it fails, since a test that silently does not run is worth nothing there. A test that
+needs an optional part is skipped there, too: it looks for it in ``with optional_part():``.
 """
 
+import contextlib
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -30,6 +32,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     except MissingError as error:
         if os.environ.get("CI") == "true":
             pytest.fail(str(error))
+        pytest.skip(str(error))
+
+
+@contextlib.contextmanager
+def optional_part() -> Iterator[None]:
+    """Skip the test if what is looked for inside is missing."""
+    try:
+        yield
+    except MissingError as error:
         pytest.skip(str(error))
 
 

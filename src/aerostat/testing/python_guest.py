@@ -22,20 +22,17 @@ Needs what `qemu` needs; touches processes, the run directory, and a cache besid
 parts: the Python is packed once.
 """
 
-import base64
 import contextlib
 import hashlib
 import os
-import shlex
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from pathlib import Path
 
-from aerostat.errors import LinkError, MissingError, UsageError
+from aerostat.errors import MissingError
 from aerostat.testing import initramfs
 from aerostat.testing.qemu import OWN_BALLOON, Parts, QemuGuest
 from aerostat.testing.uml import base_interpreter
@@ -65,16 +62,6 @@ for name in sys.stdin.read().splitlines():
     os.makedirs(os.path.dirname(compiled), exist_ok=True)
     py_compile.compile(os.path.join(source, name), compiled, "/usr/lib/" + name, doraise=True)
 """
-_LONGEST_LINE = 2048  # bytes; a terminal of the guest's holds 4096, and loses what goes beyond
-_PIECE = 1200  # bytes of a file that go in one line, in base64
-
-
-class Ran(NamedTuple):
-    """What came of a command in a guest."""
-
-    status: int
-    output: str
-    """Standard output and standard error, without the last line's end."""
 
 
 @dataclass(frozen=True)
@@ -249,70 +236,3 @@ class PythonGuest(QemuGuest):
         # The kernel takes several archives, one after the other, for one.
         cache = parts.directory / "cache"
         return super()._initramfs(parts) + self.python.archive(cache) + initramfs.pack(self.files)
-
-    async def run(self, command: str, *, within: float = 60.0) -> Ran:
-        """Run a shell command in the guest, and return what came of it, whatever that is.
-
-        Raises `LinkError` where it does not end within `within` seconds.
-        """
-        lines = await self.command("shell", _one_line(command), within=within)
-        # The command's own last line may have had no end.
-        status, output = lines.pop(), lines
-        if output and not output[-1]:
-            output.pop()
-        return Ran(int(status), "\n".join(output))
-
-    async def begin(self, command: str) -> int:
-        """Start a program in the guest, in the background, and return its process id."""
-        (pid,) = await self.command("begin", _one_line(command))
-        return int(pid)
-
-    async def output(self, pid: int) -> str:
-        """Return what a program that was begun has said so far."""
-        return await self.read(f"/output/{pid}")
-
-    async def running(self, pid: int) -> bool:
-        """Return whether a program that was begun still runs."""
-        ran = await self.run(f"read -r _ _ state _ </proc/{pid}/stat && test $state != Z")
-        return ran.status == 0
-
-    async def ended(self, pid: int, *, within: float = 60.0) -> int:
-        """Wait for a program that was begun to end, and return its exit status, as a shell's.
-
-        A program that a signal ended has 128 and the signal's number. Raises `LinkError` where it
-        does not end within `within` seconds, after which the guest can no longer be talked to.
-        """
-        (status,) = await self.command("ended", pid, within=within)
-        return int(status)
-
-    async def signal(self, pid: int, name: str = "TERM") -> None:
-        """Send a process of the guest's a signal. INT is ignored by programs in the background."""
-        await self._must(f"kill -{name} {pid}")
-
-    async def read(self, path: str) -> str:
-        """Return what a file of the guest's holds. Raises `LinkError` where it cannot."""
-        return await self._must(f"cat {shlex.quote(path)}")
-
-    async def put(self, path: str, data: bytes) -> None:
-        """Write a file in the guest. A megabyte takes the better part of a minute."""
-        quoted = shlex.quote(path)
-        await self._must(f"mkdir -p {shlex.quote(str(PurePosixPath(path).parent))} && : >{quoted}")
-        for piece in _pieces(data):
-            await self._must(f"echo {piece} | base64 -d >>{quoted}")
-
-    async def _must(self, command: str) -> str:
-        ran = await self.run(command)
-        if ran.status:
-            raise LinkError(f"guest {self.name}: {command[:80]}: {ran.output[-300:]}")
-        return ran.output
-
-
-def _one_line(command: str) -> str:
-    if "\n" in command or len(command.encode()) > _LONGEST_LINE:
-        raise UsageError("a guest's command is one line of at most 2048 bytes; put a script there")
-    return command
-
-
-def _pieces(data: bytes) -> Iterator[str]:
-    for start in range(0, len(data), _PIECE):
-        yield base64.b64encode(data[start : start + _PIECE]).decode()

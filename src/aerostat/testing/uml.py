@@ -23,14 +23,15 @@ from pathlib import Path
 from typing import Any
 
 from aerostat.errors import LinkError, MissingError, PeerError, UsageError
+from aerostat.model.workload import Workload
 from aerostat.testing import guest_init, places
 from aerostat.testing.modules import find_modules
-from aerostat.testing.process import LabProcess
-from aerostat.model.workload import Workload
+from aerostat.testing.process import LabGuest, LabProcess
 from aerostat.units import MIB
 
 GET_IT = "install it with: sudo apt-get install user-mode-linux"
-_MODULE_TREES = ("/usr/lib/uml/modules", "/lib/modules", "/usr/lib/modules")
+# Below the prefix that the program is installed in.
+_MODULE_TREES = ("lib/uml/modules", "lib/modules")
 _BALLOON_DEVICE_ID = 5  # virtio 1.2, 5.5.1
 _PLAYER = "workload"  # the worker that plays it
 _MOST_REQUESTS = 16  # under way at once; a terminal loses what goes beyond its 4096 bytes
@@ -56,8 +57,9 @@ def kernel_release(kernel: Path) -> str:
 def modules_directory(kernel: Path) -> Path:
     """Return where the modules of a user-mode Linux program are. Raises `MissingError`."""
     release = kernel_release(kernel)
-    for tree in _MODULE_TREES:
-        if (directory := Path(tree, release)).is_dir():
+    prefixes = (kernel.resolve().parents[1], Path("/usr"), Path("/"))
+    for prefix, tree in itertools.product(prefixes, _MODULE_TREES):
+        if (directory := prefix / tree / release).is_dir():
             return directory
     raise MissingError(f"no modules for the user-mode Linux {release}; {GET_IT}")
 
@@ -76,7 +78,7 @@ def _quoted(path: str | Path) -> str:
     return f'"{path}"' if " " in str(path) else str(path)
 
 
-class UmlGuest(LabProcess):
+class UmlGuest(LabGuest):
     """One laboratory guest, from `start` to `stop`.
 
     `size` is the guest's memory in bytes; `device_socket` the vhost-user socket of its balloon
@@ -101,8 +103,6 @@ class UmlGuest(LabProcess):
         self.memory_directory = memory_directory
         self.arguments = arguments
         self.release = ""
-        self._reader: asyncio.StreamReader | None = None
-        self._writer: asyncio.StreamWriter | None = None
         self._listener: asyncio.Task[None] | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._numbers = itertools.count(1)
@@ -121,7 +121,7 @@ class UmlGuest(LabProcess):
         ours, theirs = socket.socketpair()
         with theirs:
             await self._launch(kernel, theirs.fileno())
-        self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=_LONGEST_LINE)
+        await self._open_console(ours, _LONGEST_LINE)
         try:
             async with asyncio.timeout(within):
                 self.release = (await self._hello())["release"]
@@ -196,7 +196,7 @@ class UmlGuest(LabProcess):
     async def _watch(self) -> None:
         """End the helpers of a guest that died: they hold its console, and `_listen`, open."""
         await self.exited()
-        await super().kill()
+        await LabProcess.kill(self)  # the console stays open: there may be an answer in it
 
     async def command(
         self, do: str, *, worker: str | None = None, within: float = 30.0, **arguments: object
@@ -249,10 +249,6 @@ class UmlGuest(LabProcess):
     async def kill(self) -> None:
         """End the guest at once, helpers and all, and remove what it left."""
         await super().kill()
-        if self._writer is not None:
-            self._writer.close()
-            with contextlib.suppress(OSError):
-                await self._writer.wait_closed()
         for task in (self._listener, self._watcher):
             if task is not None:
                 await task
