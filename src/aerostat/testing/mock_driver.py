@@ -1,9 +1,10 @@
-"""A driver for testing balloon devices: it lays out split rings and acts as the guest does.
+"""A driver for testing balloon devices: it sends whatever a test wants sent, right or wrong.
 
 Works on any `GuestMemory`: a test's own (`make_memory`), or one that is shared with a device in
-another process. `DriverRing` is the driver's side of virtio 1.2, 2.7, and can also write rings
-that no driver should; `BalloonDriver` is the driver's side of 5.5.6. Neither waits nor notifies:
-the test does what its transport needs.
+another process. `DriverRing` is `aerostat.virtio.driver_ring`'s, and can also write rings that no
+driver should. `BalloonDriver` puts payloads on the queues of virtio 1.2, 5.5.6, and keeps no rule
+of theirs; the driver that does is `aerostat.balloon.driver`'s. Neither waits nor notifies: the
+test does what its transport needs.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -92,7 +93,7 @@ class DriverRing(driver_ring.DriverRing):
 
 
 class BalloonDriver:
-    """The guest's balloon driver, with a ring for each of `queues`, from `address` on.
+    """The hand of a balloon driver, with a ring for each of `queues`, from `address` on.
 
     Each ring of `size` has as many buffers of `buffer_size` bytes behind it; `end` is the
     address after all of it. Release it before the memory.
