@@ -13,8 +13,10 @@ from aerostat.balloon.abi import PAGE_SIZE, Queue
 from aerostat.balloon.driver_features import FEATURES_OF_2009
 from aerostat.device.loop import READ, Loop
 from aerostat.errors import AerostatError, LinkError, PeerError, UsageError
-from aerostat.process_guest.interface import DriverOptions, State
-from aerostat.testing.still_guest import StillGuest
+from aerostat.process_guest.interface import RESERVED_SIZE, DriverOptions, State
+from aerostat.process_guest.link import DeviceLink
+from aerostat.process_guest.memory import GuestMemoryFile
+from aerostat.testing.still_guest import StillGuest, StillKernel
 from aerostat.vhost_user import events, messages
 from aerostat.vhost_user.backend import Backend
 from aerostat.vhost_user.messages import BackendRequest, ProtocolFeature, Request
@@ -47,6 +49,24 @@ def test_a_link_that_is_lost_can_do_nothing_but_reconnect(plug_in: PlugIn, tmp_p
             command()
     guest.link.relieve(1)
     assert not guest.link.report([(0, PAGE_SIZE)])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [DriverOptions(queue_size=100), DriverOptions(queue_size=512), DriverOptions(1 << 50)],
+)
+def test_a_driver_that_cannot_be_is_no_guests(loop: Loop, options: DriverOptions) -> None:
+    memory = GuestMemoryFile([(0, MIB)])
+    with pytest.raises(UsageError, match=r"features|power of two"):
+        DeviceLink(loop, "nowhere", memory, StillKernel([]), options)
+    memory.close()
+
+
+def test_a_memory_without_room_for_rings_is_no_guests(loop: Loop) -> None:
+    memory = GuestMemoryFile([(0, RESERVED_SIZE // 2), (MIB, MIB)])
+    with pytest.raises(UsageError, match="first region"):
+        DeviceLink(loop, "nowhere", memory, StillKernel([]))
+    memory.close()
 
 
 class FakeDevice:

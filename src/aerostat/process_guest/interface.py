@@ -1,14 +1,18 @@
 """What a link and the guest that it serves know of each other: kernel, driver, states.
 
-Declarations only. Standard library only.
+Declarations and their checks, no more. Standard library only.
 """
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Literal, NamedTuple, Protocol
 
-from aerostat.balloon.driver_features import DEFAULT_FEATURES, NumberingRule
+from aerostat.balloon.driver_features import DEFAULT_FEATURES, KNOWN_FEATURES, NumberingRule
+from aerostat.errors import UsageError
 from aerostat.virtio.memory import Byteorder
+
+#: Larger rings have no room in what is reserved.
+MAX_QUEUE_SIZE = 256
 
 #: What a link needs of the guest's memory for rings and the driver's buffers: so many bytes from
 #: the first address on. The kernel gives no page from there.
@@ -54,7 +58,8 @@ class DriverOptions(NamedTuple):
     """Which driver a guest runs: what it wants of a device, and its habits.
 
     Without VERSION_1 among `features` it is a legacy one, whose `byteorder` is the guest's own.
-    `poison` is written where PAGE_POISON is agreed on. See `aerostat.balloon.driver`.
+    `poison` is written where PAGE_POISON is agreed on. `queue_size` is a power of two. See
+    `aerostat.balloon.driver`.
     """
 
     features: int = DEFAULT_FEATURES
@@ -64,3 +69,13 @@ class DriverOptions(NamedTuple):
     relies_on_zeroed: bool = False
     poison: int = 0
     queue_size: int = 128
+
+
+def checked(options: DriverOptions) -> DriverOptions:
+    """Return `options`; raise `UsageError` for what no driver can have."""
+    size = options.queue_size
+    if not 0 < size <= MAX_QUEUE_SIZE or size & (size - 1):
+        raise UsageError(f"queues have a power of two of entries, to {MAX_QUEUE_SIZE}, not {size}")
+    if options.features & ~KNOWN_FEATURES:
+        raise UsageError(f"no driver knows features {options.features & ~KNOWN_FEATURES:#x}")
+    return options

@@ -25,11 +25,11 @@ from aerostat.device.loop import Loop
 from aerostat.errors import AerostatError, LinkError, PeerError, UsageError
 from aerostat.process_guest import work
 from aerostat.process_guest.connection import Connection
-from aerostat.process_guest.interface import DriverOptions, Kernel, State
+from aerostat.process_guest.interface import RESERVED_SIZE, DriverOptions, Kernel, State, checked
 from aerostat.process_guest.memory import GuestMemoryFile
 from aerostat.process_guest.work import BalloonWork
 from aerostat.vhost_user import outcomes
-from aerostat.vhost_user.messages import Request
+from aerostat.vhost_user.messages import ProtocolFeature, Request
 
 # Of the configuration space, the driver reads `num_pages` and `actual` (5.5.4).
 _CONFIG_SIZE = 8
@@ -48,7 +48,7 @@ class DeviceLink:
     """A guest's link to the device at `path`; starts at once, see `state`.
 
     `timeout` is how long, in seconds, the device may take to answer one message. `on_change` is
-    called with every new state.
+    called with every new state. Raises `UsageError` for a driver or a memory that cannot be.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class DeviceLink:
     ) -> None:
         self.state = State.STARTING
         self.error: AerostatError | None = None
-        self.options = options or DriverOptions()
+        self.options = checked(options or DriverOptions())
         self.counters = dict.fromkeys(_COUNTERS, 0)
         self._loop = loop
         self._path = path
@@ -79,6 +79,8 @@ class DeviceLink:
         self._reading_config = False
         self._config_is_stale = False
         self._config_writes = 0
+        if memory.memory.regions[0].size < RESERVED_SIZE:
+            raise UsageError(f"the first region has less than {RESERVED_SIZE} bytes for the link")
         self._connection = self._connect()
 
     # ---- for whoever runs the guest
@@ -129,7 +131,7 @@ class DeviceLink:
     def load(self, options: DriverOptions | None = None) -> None:
         """Start a new driver after `unload`, with other `options` if there are any."""
         self._require(State.UNLOADED)
-        self.options = options or self.options
+        self.options = checked(options or self.options)
         self._load()
 
     def reset(self) -> None:
@@ -252,6 +254,12 @@ class DeviceLink:
 
     def _unload(self) -> None:
         assert self._work is not None
+        frontend = self._connection.frontend
+        if frontend.agreed(ProtocolFeature.RESET_DEVICE):
+            # Not every back-end has this, and none needs it to begin afresh; but one that has
+            # forgets the old driver before there is a new one.
+            frontend.reset()
+            self._connection.flush()
         self._work.end()
         self._work = None
         self._become(State.UNLOADED)
