@@ -53,6 +53,10 @@ class Balloon:
     def fill(self) -> None:
         os.pwrite(self.file, b"x" * SIZE, 0)
 
+    def inflate_at_once(self, *pages: int) -> None:
+        pieces = [piece for page in pages for piece in self._pieces(page)]
+        self.reclaim.inflate(Inflate(pieces, CHAIN, last=True), told=True)
+
     def inflate(self, *pages: int, told: bool = True, last: bool = True) -> None:
         for page in pages:
             self.reclaim.inflate(Inflate(self._pieces(page), CHAIN, last), told=told)
@@ -88,9 +92,11 @@ def balloon() -> Iterator[Balloon]:
     balloon.close()
 
 
-@pytest.fixture
-def small() -> Iterator[Balloon]:
-    """A balloon whose blocks are its pages."""
+@pytest.fixture(params=["at once", "one by one"])
+def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Balloon]:
+    """A balloon whose blocks are its pages, on this kernel and on one before 6.13."""
+    if request.param == "one by one":
+        monkeypatch.setattr("aerostat.device.reclaim.can_punch_mapped", lambda: False)
     balloon = Balloon(PAGE)
     yield balloon
     balloon.close()
@@ -105,6 +111,13 @@ def test_a_page_is_a_hole_and_nothing_beside_it(small: Balloon) -> None:
     small.deflate(3, 5)
     small.inflate(4)
     assert small.holes() == [5]
+
+
+def test_the_pages_of_a_request_are_one_system_call_where_the_kernel_can(small: Balloon) -> None:
+    small.inflate_at_once(2, 5, 9)
+    assert small.holes() == [3, 6, 10]
+    calls = 1 if small.reclaim.by_address else 3
+    assert (small.counters["punches"], small.counters["punched_bytes"]) == (calls, 3 * PAGE)
 
 
 @pytest.mark.statement("DEV-OP-2")
@@ -175,6 +188,21 @@ def test_a_block_may_lie_in_two_regions(balloon: Balloon) -> None:
     assert balloon.holes() == [4, 5, 6, 7]
 
 
+def test_a_region_that_begins_within_a_page_loses_whole_pages_only(small: Balloon) -> None:
+    small.share((0, 3 * PAGE))
+    description = RegionDescription(0, 3 * PAGE, 0, OFFSET + 16)
+    region = MappedRegion(description, OwnedDescriptor(os.dup(small.file)))
+    assert small.memory is not None
+    small.memory.close()
+    small.memory = MappedMemory([region])
+    small.reclaim.use_memory(small.memory)
+    small.inflate_at_once(0, 1)
+    assert small.holes() == []
+    pieces = small.memory.guest.split(0, 3 * PAGE)
+    small.reclaim.inflate(Inflate(pieces, CHAIN, last=True), told=True)
+    assert small.holes() == [2, 3]
+
+
 def test_a_block_that_is_not_all_the_guests_stays(balloon: Balloon) -> None:
     balloon.inflate(0, 1, 2)
     assert balloon.holes() == []
@@ -199,6 +227,7 @@ def test_a_file_system_that_cannot_is_counted_and_survived(
     def refuse(*_: object) -> None:
         raise OSError(95, "Operation not supported")
 
+    monkeypatch.setattr("aerostat.device.reclaim.punch_mapped", refuse)
     monkeypatch.setattr("aerostat.device.reclaim.punch_hole", refuse)
     small.inflate(3)
     assert small.holes() == []

@@ -15,6 +15,8 @@ import stat
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
+from aerostat.balloon.abi import PAGE_SIZE
+from aerostat.device.punch import address_of
 from aerostat.errors import PeerError
 from aerostat.vhost_user.descriptors import OwnedDescriptor
 from aerostat.vhost_user.messages import MAX_SLOTS, RegionDescription
@@ -148,6 +150,18 @@ class MappedMemory:
             _, size, _, offset = region.description
             spans.setdefault(region.file, []).append((offset, size))
         return {file: sorted(parts) for file, parts in spans.items()}
+
+    def page_by_page(self) -> dict[int, int]:
+        """Return where regions begin in this process, by their descriptors.
+
+        Only of regions of which the host can free every single page.
+        """
+        return {
+            region.region.file: address_of(region.region.view)
+            for region in self.regions
+            if region.file.block_size == mmap.PAGESIZE == PAGE_SIZE
+            and not any(number % PAGE_SIZE for number in region.description)
+        }
 
     def close(self, keep: Collection[MappedRegion] = ()) -> None:
         """Close every region but those that the next table keeps."""

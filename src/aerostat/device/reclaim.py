@@ -15,7 +15,7 @@ from aerostat.balloon.blocks import BalloonBlocks
 from aerostat.balloon.events import Deflate, Inflate, Report
 from aerostat.device.log import Log
 from aerostat.device.memory import MappedMemory, MemoryFile
-from aerostat.device.punch import punch_hole
+from aerostat.device.punch import can_punch_mapped, punch_hole, punch_mapped
 from aerostat.virtio.memory import Piece
 
 #: What is counted.
@@ -36,6 +36,9 @@ class Reclaim:
         self._log = log
         self._memory: MappedMemory | None = None
         self._blocks: dict[MemoryFile, BalloonBlocks] = {}
+        self.by_address = can_punch_mapped()
+        """Whether the pages of a request can go with one system call."""
+        self._mapped: dict[int, int] = {}
 
     def use_memory(self, memory: MappedMemory | None) -> None:
         """Work on this memory from now on."""
@@ -48,6 +51,7 @@ class Reclaim:
             if file in after and before.get(file) == after[file]
         }
         self._memory = memory
+        self._mapped = memory.page_by_page() if memory is not None and self.by_address else {}
 
     def forget(self) -> None:
         """Have an empty balloon: the driver has been reset."""
@@ -55,7 +59,8 @@ class Reclaim:
 
     def inflate(self, event: Inflate, *, told: bool) -> None:
         """Give inflated pages back. `told` is whether the driver must tell before it uses them."""
-        for piece in event.pieces:
+        pieces = () if self._punch_mapped(event.pieces) else event.pieces
+        for piece in pieces:
             file, start, end = self._locate(piece)
             if file.block_size > PAGE_SIZE:
                 start, end = self._blocks_of(file).add(start, end)
@@ -67,6 +72,8 @@ class Reclaim:
 
     def deflate(self, event: Deflate) -> None:
         """Remember that these pages are in the balloon no more."""
+        if not self._blocks:
+            return
         for piece in event.pieces:
             file, start, end = self._locate(piece)
             if file in self._blocks:
@@ -90,6 +97,21 @@ class Reclaim:
         if blocks is None:
             blocks = self._blocks[file] = BalloonBlocks(file.block_size)
         return blocks
+
+    def _punch_mapped(self, pieces: list[Piece]) -> bool:
+        """Give inflated pages back all at once; return false where they must go one by one."""
+        spans: list[int] = []
+        for region, offset, length in pieces:
+            base = self._mapped.get(region.file)
+            if base is None:
+                return False
+            spans += (base + offset, length)
+        try:
+            self._counters["punches"] += punch_mapped(spans)
+        except OSError:
+            return False  # it does no harm to punch again what is a hole already
+        self._counters["punched_bytes"] += sum(spans[1::2])
+        return True
 
     def _punch(self, piece: Piece, start: int, end: int, calls: str, size: str) -> None:
         if start >= end:
