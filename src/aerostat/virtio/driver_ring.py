@@ -38,6 +38,9 @@ from aerostat.virtio.split_ring import (
 
 Buffer = tuple[int, int]  # address, length in bytes
 
+_MAX_LENGTH = 0xFFFFFFFF  # of a buffer
+_MAX_CHAIN = 1 << 32  # bytes of all buffers of a chain (2.7.5.2)
+
 
 class RingLayout(NamedTuple):
     """The guest addresses of a ring's three areas, and of the first byte after them."""
@@ -151,13 +154,17 @@ class DriverRing:
 
         With `table`, an address with room for 16 bytes a buffer, they are described by an
         indirect table there, which RING_INDIRECT_DESC must allow. Raises `UsageError` for an
-        empty chain, and for one that is too long or for which there are no descriptors.
+        empty chain, for one that is too long, of buffers or of bytes, and for one for which there
+        are no descriptors.
         """
         buffers = [(address, length, 0) for address, length in readable]
         buffers += [(address, length, WRITE) for address, length in writable]
         # However it is described, no chain may be longer than the ring (2.7.5.3.1).
         if not 0 < len(buffers) <= self.size:
             raise UsageError(f"a chain of {len(buffers)} in a ring of {self.size}")
+        lengths = [length for _, length, _ in buffers]
+        if not 0 <= min(lengths) <= max(lengths) <= _MAX_LENGTH or sum(lengths) > _MAX_CHAIN:
+            raise UsageError(f"a chain of {sum(lengths)} bytes")
         if table:
             self._describe(table, buffers, range(len(buffers)))
             buffers = [(table, len(buffers) * DESCRIPTOR_SIZE, INDIRECT)]
