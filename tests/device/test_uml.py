@@ -72,12 +72,11 @@ async def test_what_the_guest_frees_the_host_has_without_being_asked(
         await guest.command("hold", worker="touched", size=150 * MIB)
         before = control.sample()
         await guest.command("hold", worker="touched", size=0)
-        # Linux reports what is free some two seconds after.
-        wanted = before["held"] - 100 * MIB
+        # Linux reports what is free some two seconds after: blocks that are free as a whole.
+        wanted = before["held"] - 64 * MIB
         await until(lambda: bool(control.sample()["held"] < wanted), within=30.0)
         counters = control.sample()["counters"]
-        assert counters["reported_bytes"] > 100 * MIB
-        print(counters)
+        assert counters["reported_bytes"] > 64 * MIB
         # In blocks of 2 MiB or more (5.5.6.7.1).
         assert counters["reported_bytes"] >= counters["report_punches"] * 2 * MIB
         assert (counters["punches"], counters["kept_reports"]) == (0, 0)
@@ -98,7 +97,6 @@ async def test_a_fresh_guests_memory_is_had_for_few_system_calls(
         await until(lambda: bool(control.sample()["guest-size"] == size - taken), within=60.0)
         counters = control.sample()["counters"]
     assert counters["punched_bytes"] == taken
-    print(counters, calls.counted)
     assert counters["punches"] <= MOST_CALLS * taken // GIB
     # And the kernel has seen no more of them than were counted.
     assert calls.counted is None or calls.counted == counters["punches"]
