@@ -8,7 +8,6 @@ _NO_PACKED_RINGS = "packed rings are neither offered nor taken"
 _NOT_OUR_SIDE = "our device is behind vhost-user, and PCI is the VMM's"
 
 NOT_TESTED = {
-    "DEV-FEAT-1": "a permission that is not used: such a driver is served (LEG-FEAT-1)",
     "DRV-OP-3": "a permission, and so nothing that could be wrong",
     "DRV-OP-8": "a permission that our driver does not use: it waits either way",
     **{f"DRV-HINT-{n}": _NO_HINTING for n in range(1, 11)},

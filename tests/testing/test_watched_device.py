@@ -12,7 +12,7 @@ from aerostat.virtio.features import bit
 from aerostat.virtio.split_ring import SplitRing
 
 MIB = 1 << 20
-REQUESTS = (Queue.INFLATE, Queue.DEFLATE)
+QUEUES = (Queue.INFLATE, Queue.DEFLATE, Queue.STATS, Queue.REPORTING)
 
 
 class Watch:
@@ -20,7 +20,7 @@ class Watch:
 
     def __init__(self, features: int = DEFAULT_FEATURES) -> None:
         self.memory = make_memory((0, 4 * MIB))
-        self.driver = BalloonDriver(self.memory, MIB)
+        self.driver = BalloonDriver(self.memory, MIB, queues=QUEUES)
         self.device = WatchedDevice(max_pages=1024)
         self.device.accept(features)
         self.device.write_config(12, bytes(4))
@@ -58,6 +58,7 @@ def test_a_good_driver_commits_no_offence() -> None:
     watch.balloon(Queue.INFLATE, 3, 4, 5, 6)
     watch.balloon(Queue.INFLATE, 10, 9, 8, 7)
     watch.say_actual(8)
+    watch.driver.rings[Queue.REPORTING].add([], [(3 * MIB, MIB)])
     watch.balloon(Queue.INFLATE, 11)  # a page is moved
     watch.balloon(Queue.DEFLATE, 3)
     assert watch.device.balloon == {4, 5, 6, 7, 8, 9, 10, 11}
@@ -67,6 +68,7 @@ def test_a_good_driver_commits_no_offence() -> None:
     assert watch.device.balloon == {8, 9, 10, 11}
     assert watch.device.actual_writes == [8, 4]
     assert watch.device.tags == [(4, 5), (5, 4)]
+    assert watch.device.reported == [(3 * MIB, MIB)]
     assert watch.device.offences == []
 
 
@@ -158,6 +160,11 @@ def no_poison(watch: Watch) -> None:
     watch.balloon(Queue.INFLATE, 3)
 
 
+def unfilled(watch: Watch) -> None:
+    watch.memory.write(3 * MIB, b"x")
+    watch.driver.rings[Queue.REPORTING].add([], [(2 * MIB, 2 * MIB)])
+
+
 @pytest.mark.parametrize(
     ("offend", "ids"),
     [
@@ -179,6 +186,7 @@ def no_poison(watch: Watch) -> None:
         (unlike, ["DRV-STATS-8"]),
         (late_poison, ["DRV-POISON-3"]),
         (no_poison, ["DRV-POISON-2"]),
+        (unfilled, ["DRV-REP-2"]),
     ],
 )
 def test_an_offence_is_noted_under_its_statement(

@@ -9,7 +9,14 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from aerostat.balloon.abi import DEFLATE_ON_OOM, MUST_TELL_HOST, PAGE_POISON, Config, Queue
+from aerostat.balloon.abi import (
+    DEFLATE_ON_OOM,
+    MUST_TELL_HOST,
+    PAGE_POISON,
+    PAGE_SIZE,
+    Config,
+    Queue,
+)
 from aerostat.balloon.device import (
     BUDGET,
     DEFAULT_FEATURES,
@@ -200,6 +207,8 @@ class WatchedDevice(BalloonDevice):
         self._at_work = True
         if isinstance(event, Report):
             self.reported += event.chain.writable
+            if has(self.negotiated, PAGE_POISON):
+                self._look_for_poison(event)
             return
         length = event.chain.readable_length
         fine = not event.chain.writable and length % _PFN_SIZE == 0
@@ -227,6 +236,16 @@ class WatchedDevice(BalloonDevice):
             self._expect("DRV-OP-4", above, f"{len(self.balloon)} pages, none too many")
         self.balloon -= named
         self.deflating |= named
+
+    def _look_for_poison(self, event: Report) -> None:
+        poison = self.config.poison_val.to_bytes(4, "little") * (PAGE_SIZE // 4)
+        pages = [
+            bytes(region.view[at : at + PAGE_SIZE])
+            for region, offset, length in event.pieces
+            for at in range(offset, offset + length, PAGE_SIZE)
+        ]
+        wrong = sum(page != poison for page in pages)
+        self._expect("DRV-REP-2", not wrong, f"{wrong} of {len(pages)} pages without poison")
 
     def _statistics(self, lane: Lane, chain: Chain) -> dict[int, int]:
         first = not self._statistics_seen
