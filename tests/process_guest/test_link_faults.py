@@ -53,11 +53,16 @@ def test_a_link_that_is_lost_can_do_nothing_but_reconnect(plug_in: PlugIn, tmp_p
 
 @pytest.mark.parametrize(
     "options",
-    [DriverOptions(queue_size=100), DriverOptions(queue_size=512), DriverOptions(1 << 50)],
+    [
+        DriverOptions(queue_size=100),
+        DriverOptions(queue_size=512),
+        DriverOptions(1 << 50),
+        DriverOptions(statistics_first="uninitialised"),
+    ],
 )
 def test_a_driver_that_cannot_be_is_no_guests(loop: Loop, options: DriverOptions) -> None:
     memory = GuestMemoryFile([(0, MIB)])
-    with pytest.raises(UsageError, match=r"features|power of two"):
+    with pytest.raises(UsageError, match=r"features|power of two|legacy"):
         DeviceLink(loop, "nowhere", memory, StillKernel([]), options)
     memory.close()
 
@@ -209,6 +214,15 @@ def test_what_a_device_wants_to_know_is_answered(
     guest.run_until(answered)
     assert guest.link.counters["config_changes"] == 1
     assert [messages.decode_u64(answers[at : at + 8]) != 0 for at in (12, 32)] == [False, True]
+
+
+def test_however_many_changes_are_announced_one_look_is_due(
+    channel: tuple[StillGuest, socket.socket],
+) -> None:
+    guest, announcing = channel
+    announcing.send(messages.encode(BackendRequest.CONFIG_CHANGE_MSG) * 50)
+    guest.run_until(lambda: guest.link.counters["config_changes"] == 50)
+    assert len(guest.link._connection.frontend._waiting) == 1
 
 
 def test_a_device_that_asks_without_listening_is_cut_off(

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from aerostat.balloon.driver_features import DEFAULT_FEATURES, KNOWN_FEATURES, NumberingRule
 from aerostat.errors import UsageError
+from aerostat.virtio.features import VERSION_1, has
 from aerostat.virtio.memory import Byteorder
 
 #: Larger rings have no room in what is reserved.
@@ -78,4 +79,6 @@ def checked(options: DriverOptions) -> DriverOptions:
         raise UsageError(f"queues have a power of two of entries, to {MAX_QUEUE_SIZE}, not {size}")
     if options.features & ~KNOWN_FEATURES:
         raise UsageError(f"no driver knows features {options.features & ~KNOWN_FEATURES:#x}")
+    if has(options.features, VERSION_1) and options.statistics_first == "uninitialised":
+        raise UsageError("only legacy drivers sent statistics uninitialised")
     return options

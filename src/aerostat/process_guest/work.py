@@ -59,16 +59,16 @@ class BalloonWork:
         features = choose_features(
             offered, options.features, relies_on_zeroed=options.relies_on_zeroed
         )
+        self.driver = BalloonDriver(
+            features, byteorder=options.byteorder, statistics_first=options.statistics_first
+        )
         start = memory.memory.regions[0].guest_address
         self.rings = GuestRings(
             memory,
             queue_numbers(offered, features, options.numbering),
             address=start,
             size=options.queue_size,
-            byteorder=options.byteorder,
-        )
-        self.driver = BalloonDriver(
-            features, byteorder=options.byteorder, statistics_first=options.statistics_first
+            byteorder=self.driver.byteorder,  # a modern driver's is always little-endian
         )
         self._loop = loop
         self._kernel = kernel
