@@ -32,11 +32,11 @@ types: env ## static types (mypy, strict)
 
 .PHONY: test-fast
 test-fast: env ## unit and property tests, under a minute
-	$(BIN)/pytest -n 2 -m 'not uml and not qemu' $(ARGS)
+	$(BIN)/pytest -n 2 -m 'not uml and not qemu and not slow' $(ARGS)
 
 .PHONY: test-real
 test-real: env lab ## tests with real guests: user-mode Linux, and QEMU
-	$(BIN)/pytest -m 'uml or qemu' $(ARGS)
+	$(BIN)/pytest -m 'uml or qemu or slow' $(ARGS)
 
 .PHONY: bench
 bench: env lab-uml ## measure; results in build/bench.json and a table beside it

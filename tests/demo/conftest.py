@@ -135,6 +135,7 @@ def outcome(row: GuestOutcome) -> Outcome:
     return Outcome(
         name="managed",
         title="aerostat",
+        kind="uml",
         seconds=20.0,
         budget=512 * MIB,
         taken=300 * MIB,

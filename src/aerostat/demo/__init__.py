@@ -1,5 +1,5 @@
-"""The demonstration: real Linux guests on this machine, a budget that is too small, the manager.
+"""The demonstration: guests on this machine, a budget that is too small, and the manager.
 
-A face: `scenario` says what guests do, `trial` runs them in a laboratory, `summary` says how it
-went, `command` is ``aerostat demo``.
+A face: `kinds` says what guests are, `scenario` what they do, `trial` runs them in a laboratory,
+`summary` says how it went, `command` is ``aerostat demo``.
 """

@@ -1,4 +1,4 @@
-"""``aerostat demo``: real Linux guests, a budget that is too small for them, and the manager."""
+"""``aerostat demo``: guests, a budget that is too small for them, and the manager."""
 
 from pathlib import Path
 
@@ -18,7 +18,8 @@ Examples:
   aerostat demo --for 60 --json          unattended; the last line is the summary
 
 \b
-It needs user-mode Linux, neither root nor KVM: sudo apt-get install user-mode-linux
+Real guests need user-mode Linux, neither root nor KVM: sudo apt-get install user-mode-linux
+Without it the guests are processes: real memory and real balloons, and a model for a kernel.
 """,
 )
 @click.option(
@@ -39,6 +40,13 @@ It needs user-mode Linux, neither root nor KVM: sudo apt-get install user-mode-l
     is_flag=True,
     help="Afterwards the same work with fixed sizes: full ones, then equal shares of the budget.",
 )
+@click.option(
+    "--guests",
+    type=click.Choice(["auto", "uml", "process"]),
+    default="auto",
+    show_default=True,
+    help="What guests are: user-mode Linux, processes, or the first that can be had.",
+)
 @click.option("--view/--no-view", default=None, help="Draw a live view (default: on a terminal).")
 @click.option(
     "--record",
@@ -51,20 +59,21 @@ def command(
     seconds: float,
     budget: int | None,
     seed: int,
+    guests: str,
     record: Path | None,
     *,
     compare: bool,
     view: bool | None,
     as_json: bool,
 ) -> int:
-    """Boot six real Linux guests whose sizes exceed the budget, and move their balloons.
+    """Boot six Linux guests whose sizes exceed the budget, and move their balloons.
 
     Each has a kernel of its own, works in its own rhythm, and reports through the statistics
     queue of its balloon. Ctrl-C ends it; nothing stays behind. The exit code is 0 if nobody died
     and no kernel had to kill a process for want of memory.
     """
     # All of the manager (NumPy, asyncio) is behind these imports.
-    from aerostat.demo import scenario, show
+    from aerostat.demo import kinds, scenario, show
     from aerostat.demo.trial import Terms
 
     if not 0 < seconds < float("inf"):
@@ -77,8 +86,11 @@ def command(
     settings = [scenario.Setting.managed()]
     if compare:
         settings += [scenario.Setting.full_sizes(), scenario.Setting.equal_sizes(budget)]
-    stage = show.Stage(view=view, as_json=as_json, record=record)
-    outcomes = show.run(settings, Terms(budget, seconds, seed), stage)
+    kind, remark = kinds.choose(guests)
+    stage = show.Stage(view=view, as_json=as_json, record=record, noun=kind.noun)
+    if remark:
+        stage.say(remark)
+    outcomes = show.run(settings, Terms(budget, seconds, seed, kind), stage)
     if not outcomes:
         return ExitCode.INTERRUPTED
     return ExitCode.OK if outcomes[0].unharmed else ExitCode.FAILURE

@@ -37,11 +37,12 @@ class Outcome:
 
     `taken` and `given` are the sums of what balloons really moved; `peak_held` is the most that
     all guests held at one moment; `exposure` is by how much permissions exceed the budget at the
-    end.
+    end. `kind` says what guests were.
     """
 
     name: str
     title: str
+    kind: str
     seconds: float
     budget: int
     taken: int
@@ -105,6 +106,7 @@ class Outcome:
         """Return plain values ready for a JSON encoder."""
         return {
             "guests": len(self.rows),
+            "kind": self.kind,
             "seconds": round(self.seconds, 3),
             "memory_bytes": self.memory,
             "budget_bytes": self.budget,

@@ -16,10 +16,10 @@ _RECENT = 8.0  # seconds within which a move counts as lively
 class Recorder(Sink):
     """Passes on to another sink, and keeps the SVG of the liveliest moment so far."""
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, noun: str = "guest") -> None:
         self.svg: str | None = None
         self._sink = sink
-        self._state = ViewState()
+        self._state = ViewState(noun=noun)
         self._best = 0.0
 
     def __enter__(self) -> Self:

@@ -31,9 +31,10 @@ class Stage:
     """Where a demonstration is shown.
 
     With `as_json` standard output is for the summary alone, and the rest goes to standard error.
+    `noun` is what a guest is called.
     """
 
-    def __init__(self, *, view: bool | None, as_json: bool, record: Path | None) -> None:
+    def __init__(self, *, view: bool | None, as_json: bool, record: Path | None, noun: str) -> None:
         drawable = can_draw(Console()) and not as_json
         if view and not drawable:
             raise UsageError("--view needs a terminal, and no --json; leave it out")
@@ -41,6 +42,7 @@ class Stage:
         self._record = record
         self._recorder: Recorder | None = None
         self._as_json = as_json
+        self._noun = noun
         self._lines = sys.stderr if as_json else sys.stdout
 
     def say(self, text: str) -> None:
@@ -49,10 +51,10 @@ class Stage:
 
     def sink(self) -> Sink:
         """Return what shows the ticks of one trial; of the first a picture is kept."""
-        sink = LiveView(Console()) if self.draws else PlainLines(self._lines, every=5.0)
+        sink = LiveView(Console(), self._noun) if self.draws else PlainLines(self._lines, every=5.0)
         if self._record is None or self._recorder is not None:
             return sink
-        self._recorder = Recorder(sink)
+        self._recorder = Recorder(sink, self._noun)
         return self._recorder
 
     def finish(self, outcomes: Sequence[Outcome], seed: int) -> None:
@@ -135,6 +137,6 @@ def _introduction(setting: Setting, terms: Terms) -> str:
     balloons = "their balloons are moved" if setting.manage else "nobody moves their balloons"
     memory, budget = (format_size(size) for size in (setting.memory, terms.budget))
     return (
-        f"{setting.title}: {len(setting.guests)} guests of {memory} together work for "
+        f"{setting.title}: {len(setting.guests)} {terms.kind.noun}s of {memory} together work for "
         f"{terms.seconds:g} s; the budget is {budget}, and {balloons}"
     )

@@ -8,6 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from aerostat.demo.kinds import KINDS
 from aerostat.demo.outcome import GuestOutcome, Outcome
 from aerostat.units import format_size
 
@@ -58,8 +59,9 @@ def _harm(row: GuestOutcome) -> Text:
 def _figures(outcomes: Sequence[Outcome]) -> Table:
     """Return the figures of all trials, one column each."""
     table = _table("", [outcome.title.upper() for outcome in outcomes])
+    guests = f"{KINDS[outcomes[0].kind].noun}s"
     lines: list[tuple[str, Callable[[Outcome], str | Text]]] = [
-        ("guests, and their memory", lambda one: f"{len(one.rows)}, {_size(one.memory)}"),
+        (f"{guests}, and their memory", lambda one: f"{len(one.rows)}, {_size(one.memory)}"),
         ("seconds of work", lambda one: f"{one.seconds:.0f}"),
         ("budget of the host", lambda one: _size(one.budget)),
         ("most that they held at once", _peak),

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from aerostat.errors import AerostatError, LinkError, PeerError
-from aerostat.testing.uml import UmlGuest
 from aerostat.model.workload import Workload
+from aerostat.testing.laboratory import Guest
 
 _LOOK_EVERY = 1.0
 
@@ -21,7 +21,7 @@ class Supervisor:
     `restarts` says how often that was.
     """
 
-    def __init__(self, guest: UmlGuest, workload: Workload, file: Path) -> None:
+    def __init__(self, guest: Guest, workload: Workload, file: Path) -> None:
         self.guest = guest
         self.restarts = 0
         self._workload = workload

@@ -19,6 +19,7 @@ from aerostat.daemon.manager import Manager, Watcher
 from aerostat.daemon.service import host_reader
 from aerostat.daemon.snapshot import MoveRow, Snapshot
 from aerostat.demo.interrupts import Interrupts
+from aerostat.demo.kinds import Kind
 from aerostat.demo.outcome import GuestOutcome, Outcome, Tally
 from aerostat.demo.scenario import LIBRARY_SIZE, GuestPlan, Setting, varied
 from aerostat.demo.supervisor import Supervisor
@@ -26,9 +27,8 @@ from aerostat.errors import MissingError
 from aerostat.host.meminfo import read_meminfo
 from aerostat.hypervisors.qmp import QmpConnector
 from aerostat.testing.device_process import DeviceProcess
-from aerostat.testing.laboratory import Laboratory
+from aerostat.testing.laboratory import Guest, Laboratory
 from aerostat.testing.places import SHARED_MEMORY
-from aerostat.testing.uml import UmlGuest, find_kernel, modules_directory
 from aerostat.units import format_size
 
 # Two boot at once: more gain nothing on a small machine, and time out on a very small one.
@@ -39,16 +39,16 @@ Say = Callable[[str], None]
 
 
 class Terms(NamedTuple):
-    """What a trial is made under: bytes, seconds, and the seed of the workloads."""
+    """What a trial is made under: bytes, seconds, the seed of the workloads, what guests are."""
 
     budget: int
     seconds: float
     seed: int
+    kind: Kind
 
 
 def check_machine(settings: Sequence[Setting], terms: Terms) -> None:
-    """Raise `MissingError` where there is no user-mode Linux, or not enough memory."""
-    modules_directory(find_kernel())
+    """Raise `MissingError` where there is not enough memory."""
     # Guests that nobody restrains may use all that they have.
     needed = max(terms.budget if setting.manage else setting.memory for setting in settings)
     available = read_meminfo().available
@@ -90,7 +90,8 @@ class Trial:
         Raises `EndedError` when the end is asked for before all are up, `MissingError` where
         there is no room, `LinkError` when a guest does not come up.
         """
-        laboratory = Laboratory(memory=self._setting.memory)
+        has_files = self._terms.kind.has_files
+        laboratory = Laboratory(memory=self._setting.memory if has_files else 0)
         urged = asyncio.create_task(_kill_when(interrupts.urged, laboratory))
         try:
             async with laboratory:
@@ -128,15 +129,12 @@ class Trial:
     ) -> None:
         async with turns:
             began = time.monotonic()
-            guest = await laboratory.start_guest(plan.name, plan.size)
+            guest = await self._terms.kind.start(laboratory, plan.name, plan.size)
             took = time.monotonic() - began
         workload = varied(plan, self._terms.seed).workload
         library = laboratory.directory / _LIBRARY
         self._supervisors[plan.name] = Supervisor(guest, workload, library)
-        self._say(
-            f"{plan.name}: Linux {guest.release} with {format_size(plan.size)} "
-            f"is up after {took:.1f} s"
-        )
+        self._say(f"{plan.name}: {self._terms.kind.describe(guest)} is up after {took:.1f} s")
 
     # Working.
 
@@ -193,7 +191,7 @@ class Trial:
             self._ended = clock()
             await _cancel([asked, *playing])
 
-    async def _watch(self, guest: UmlGuest, device: DeviceProcess, interrupts: Interrupts) -> None:
+    async def _watch(self, guest: Guest, device: DeviceProcess, interrupts: Interrupts) -> None:
         """Note a guest's death; end the guest of a device that has died, and the other way round.
 
         A user-mode Linux that has lost its device does not notice, and never ends by itself.
@@ -237,6 +235,7 @@ class Trial:
         return Outcome(
             name=self._setting.name,
             title=self._setting.title,
+            kind=self._terms.kind.name,
             seconds=self._ended - self._began,
             budget=self._terms.budget,
             taken=last.taken if last else 0,
@@ -248,7 +247,7 @@ class Trial:
         )
 
 
-def _how(guest: UmlGuest, status: int) -> str:
+def _how(guest: Guest, status: int) -> str:
     """Say how a guest ended, by the exit status of its process and what its kernel said."""
     panics = [line for line in _lines(guest.log) if line.startswith("Kernel panic")]
     if panics:

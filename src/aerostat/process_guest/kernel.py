@@ -96,11 +96,11 @@ class Kernel:
     def _look(self, count: int) -> int:
         """Look at the next `count` pages of programs; return how many are damaged."""
         pfns = self._pages.of(Owner.PROGRAMS)
-        if not count or not len(pfns):
+        if not len(pfns):
             return 0
-        begin = self._looked_at % len(pfns)
-        self._looked_at = begin + count
-        return self._pages.damaged(pfns[begin : begin + count])
+        next_ones = np.arange(self._looked_at, self._looked_at + count) % len(pfns)
+        self._looked_at += count
+        return self._pages.damaged(pfns[next_ones])
 
     # What programs and those who watch them ask for
 

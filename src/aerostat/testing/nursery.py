@@ -35,7 +35,8 @@ class Nursery(LabProcess):
         with theirs:
             await self._spawn(
                 *(sys.executable, "-m", "aerostat.process_guest"),
-                *("--nursery", str(theirs.fileno())),
+                # The name says, in a list of processes, whose it and its guests are.
+                *("--nursery", str(theirs.fileno()), "--name", str(self.directory / "guests")),
                 descriptors=[theirs.fileno()],
             )
         asyncio.get_running_loop().add_reader(self._link, self._listen)

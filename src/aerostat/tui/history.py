@@ -28,6 +28,8 @@ class ViewState:
 
     snapshot: Snapshot | None = None
     started: float = 0.0
+    noun: str = "guest"
+    """What a guest is called."""
     moves: deque[MoveRow] = field(default_factory=lambda: deque(maxlen=_MOVES_LIMIT))
     points: dict[str, deque[_Point]] = field(default_factory=dict)
 

@@ -18,10 +18,13 @@ def can_draw(console: Console) -> bool:
 
 
 class LiveView(Sink):
-    """The view on a whole terminal; the last picture stays behind when it ends."""
+    """The view on a whole terminal; the last picture stays behind when it ends.
 
-    def __init__(self, console: Console) -> None:
-        self.state = ViewState()
+    `noun` is what a guest is called.
+    """
+
+    def __init__(self, console: Console, noun: str = "guest") -> None:
+        self.state = ViewState(noun=noun)
         self._console = console
         self._live = Live(self, console=console, screen=True, auto_refresh=False)
 

@@ -73,7 +73,7 @@ def _header(state: ViewState, snapshot: Snapshot, width: int) -> Text:
         "  ",
         ("● MANAGING", "bold green") if managing else ("○ OBSERVING", "bold yellow"),
         "" if managing else ("  nothing is changed", "yellow"),
-        (f"  {count} guest{'s' if count != 1 else ''}", ""),
+        (f"  {count} {state.noun}{'s' if count != 1 else ''}", ""),
     )
     facts = [clock(state.elapsed)]
     if width >= 100:
