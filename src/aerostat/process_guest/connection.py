@@ -14,7 +14,7 @@ from aerostat.errors import AerostatError, LinkError, PeerError
 from aerostat.vhost_user import messages
 from aerostat.vhost_user.channel import Channel
 from aerostat.vhost_user.frontend import Frontend
-from aerostat.vhost_user.outcomes import Outcome
+from aerostat.vhost_user.outcomes import Negotiated, Outcome
 
 # A device whose backlog is full is called again so soon.
 _CONNECT_AGAIN_SECONDS = 0.05
@@ -151,6 +151,8 @@ class Connection:
             self._lose(self._gone())
             return
         while not self.closed and (outcome := self.frontend.next_outcome()) is not None:
+            if isinstance(outcome, Negotiated):
+                self._theirs.close()  # the device has its own by now
             self._on_outcome(outcome)
         self.flush()
 
@@ -190,9 +192,8 @@ class Connection:
             )
         except BlockingIOError:
             return
-        except OSError as error:
-            self._lose(self._gone(error))
-            return
+        except OSError:  # closed, with something of ours unread
+            data, descriptors = b"", []
         try:
             changed = self._channel.receive(data, descriptors)
         except PeerError as error:
