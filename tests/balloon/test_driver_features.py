@@ -65,22 +65,26 @@ def test_what_the_driver_does_not_know_cannot_be_asked_for(feature: int) -> None
         choose_features(EVERYTHING, DEFAULT_FEATURES | bit(feature))
 
 
-@pytest.mark.parametrize(("rule", "reporting"), [("offered", 4), ("negotiated", 2), ("fixed", 4)])
+@pytest.mark.parametrize(("rule", "reporting"), [("offered", 3), ("negotiated", 2), ("fixed", 4)])
 def test_a_queue_after_a_declined_one_is_where_the_rule_says(
     rule: NumberingRule, reporting: int
 ) -> None:
-    offered = bit(STATS_VQ) | bit(FREE_PAGE_HINT) | bit(PAGE_REPORTING)
+    offered = bit(STATS_VQ) | bit(PAGE_REPORTING)
     assert queue_numbers(offered, bit(PAGE_REPORTING), rule) == {
         Queue.INFLATE: 0,
         Queue.DEFLATE: 1,
         Queue.REPORTING: reporting,
     }
-    without_hints = bit(STATS_VQ) | bit(PAGE_REPORTING)
-    assert queue_numbers(without_hints, bit(STATS_VQ)) == {
-        Queue.INFLATE: 0,
-        Queue.DEFLATE: 1,
-        Queue.STATS: 2,
-    }
+
+
+def test_a_declined_queue_at_the_end_moves_no_other() -> None:
+    offered = bit(STATS_VQ) | bit(PAGE_REPORTING)
+    for rule in RULES:
+        assert queue_numbers(offered, bit(STATS_VQ), rule) == {
+            Queue.INFLATE: 0,
+            Queue.DEFLATE: 1,
+            Queue.STATS: 2,
+        }
 
 
 @given(st.integers(0, 63), st.integers(0, 63), st.sampled_from(RULES))
