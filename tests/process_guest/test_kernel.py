@@ -81,7 +81,7 @@ def test_programs_notice_what_happens_to_their_memory() -> None:
     for pfn in machine.pages.of(Owner.PROGRAMS)[:3]:
         machine.memory[pfn * PAGE_SIZE] ^= 0xFF
     assert machine.kernel.damaged() == 3
-    machine.live(1.0)
+    machine.live(2.5)  # time enough to look at everything once
     damaged = machine.kernel.programs.report()["damaged"]
     assert isinstance(damaged, int)
     assert damaged >= 3

@@ -10,7 +10,9 @@ from aerostat.model.demand import Demand
 from aerostat.model.workload import Step, Workload
 from aerostat.units import MIB
 
-# How much of what they hold programs look at, bytes a second.
+# Programs look at all that they hold in this many seconds, but at most at so many bytes a second:
+# looking is most of what a guest costs the host.
+_ROUND = 2.0
 _LOOK_RATE = 40 * MIB
 # What of the files of programs is in constant use.
 _MAPPED = 10 * MIB
@@ -42,7 +44,7 @@ class Programs:
         self._counts = dict.fromkeys(_COUNTS, 0)
         self._stalled = self._slowest = self._stall = 0.0
         # What is due and not a whole page yet.
-        self._owed = {"growth": 0.0, "read": 0.0}
+        self._owed = dict.fromkeys(("growth", "read", "touched"), 0.0)
 
     @property
     def busy(self) -> bool:
@@ -104,7 +106,7 @@ class Programs:
             1,
             hold=hold,
             growth=growth,
-            touched=_LOOK_RATE * dt,
+            touched=self._due("touched", min(_LOOK_RATE, hold / _ROUND), dt),
             mapped=_MAPPED,
             read=read,
             read_span=span,
