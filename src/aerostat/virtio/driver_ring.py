@@ -159,12 +159,7 @@ class DriverRing:
         """
         buffers = [(address, length, 0) for address, length in readable]
         buffers += [(address, length, WRITE) for address, length in writable]
-        # However it is described, no chain may be longer than the ring (2.7.5.3.1).
-        if not 0 < len(buffers) <= self.size:
-            raise UsageError(f"a chain of {len(buffers)} in a ring of {self.size}")
-        lengths = [length for _, length, _ in buffers]
-        if not 0 <= min(lengths) <= max(lengths) <= _MAX_LENGTH or sum(lengths) > _MAX_CHAIN:
-            raise UsageError(f"a chain of {sum(lengths)} bytes")
+        self._check(buffers)
         if table:
             self._describe(table, buffers, range(len(buffers)))
             buffers = [(table, len(buffers) * DESCRIPTOR_SIZE, INDIRECT)]
@@ -175,6 +170,14 @@ class DriverRing:
         self._chains[indices[0]] = indices
         self._offer(indices[0])
         return indices[0]
+
+    def _check(self, buffers: list[tuple[int, int, int]]) -> None:
+        # However it is described, no chain may be longer than the ring (2.7.5.3.1).
+        if not 0 < len(buffers) <= self.size:
+            raise UsageError(f"a chain of {len(buffers)} in a ring of {self.size}")
+        lengths = [length for _, length, _ in buffers]
+        if not 0 <= min(lengths) <= max(lengths) <= _MAX_LENGTH or sum(lengths) > _MAX_CHAIN:
+            raise UsageError(f"a chain of {sum(lengths)} bytes")
 
     def _describe(
         self, table: int, buffers: list[tuple[int, int, int]], indices: Iterable[int]
