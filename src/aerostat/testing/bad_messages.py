@@ -82,7 +82,7 @@ def _addresses(**places: int) -> tuple[Request, bytes]:
 
 
 _MEMORY = (0, MEMORY_SIZE, USER_BASE, 0)
-_MANY: tuple[File, ...] = ("memory",) * messages.MAX_DESCRIPTORS
+_MANY: list[File] = ["memory"] * messages.MAX_DESCRIPTORS
 _CALLS = (Request.SET_VRING_KICK, Request.SET_VRING_CALL)
 
 RINGS = (
