@@ -21,6 +21,8 @@ CHUNK = MIB // PAGE_SIZE
 class FakePins:
     """Pins nothing, and counts."""
 
+    lag = 0.0
+
     def __init__(self, *, holds: bool = True, most: int = 1 << 30) -> None:
         self.holds = holds
         self.most = most

@@ -23,9 +23,11 @@ def note(text):
 
 class Thing:
     driver = "virtio-pci"
+    taken = True
     address = "0000:00:04.0"
     def __init__(self, name): self.name = name
     def take(self): note("take")
+    def keep_from_memory(self): note("keep from memory")
     def put_back(self): note("put back"); return True
     def close(self): note("close " + self.name)
     def __str__(self): return self.name
@@ -53,7 +55,10 @@ from aerostat.guest.__main__ import main
 sys.exit(main([]))
 """
 
-UNDONE = ["reset", "close transport", "put back", "close pins", "close dma"]
+UNDONE = [
+    *("reset", "close transport", "keep from memory"),
+    *("close pins", "close dma", "put back"),
+]
 
 Start = Callable[..., tuple[subprocess.Popen[str], int]]
 

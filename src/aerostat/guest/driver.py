@@ -47,8 +47,7 @@ SOON, LATER, IDLE = 0.0005, 0.01, 0.05
 _OUT_OF_MEMORY_REST = 0.2
 # After memory was given back under pressure, before any is taken again.
 _RELIEF_REST = 10.0
-# How often to see whether memory is short, and whether the device is well.
-_LOOK_AT_MEMORY = 0.1
+# How often to see whether the device is well.
 _LOOK_AT_DEVICE = 1.0
 
 _NUM_PAGES = 0
@@ -56,6 +55,8 @@ _NUM_PAGES = 0
 
 class Pages(Protocol):
     """Where pages come from; see `guest.pages`."""
+
+    lag: float  # seconds until what went back can be seen to be free
 
     def take(self, wanted: int, most: int) -> list[int]:
         """Return the frames of at most `most` pages."""
@@ -110,6 +111,7 @@ class GuestDriver:
         self._wait = SOON
         self._calm_at = 0.0  # when pages may be taken again
         self._look_at_memory = 0.0
+        self._to_relieve = 0  # pages to be given back because memory is short
         self._look_at_device = 0.0
         self._told = True  # whether it was said what came of the last target
 
@@ -199,19 +201,19 @@ class GuestDriver:
 
     def _relieve(self, now: float) -> None:
         """Give memory back that the guest needs, where that is allowed (5.5.6.1)."""
-        if not self.can_relieve or now < self._look_at_memory:
+        if not self.can_relieve or not self.driver.held_pages:
+            self._to_relieve = 0
             return
-        if not self.driver.held_pages or not self.driver.idle(Queue.DEFLATE):
-            return
-        shortage = self._room.shortage()
-        if not shortage:
-            self._look_at_memory = now + _LOOK_AT_MEMORY
-            return
-        before = self.driver.balloon_size
-        if self.driver.relieve(-(-shortage // self.driver.page_size)):
-            if now >= self._calm_at:
-                self._log(f"memory is short: giving back some of {format_size(before)}")
+        if not self._to_relieve and now >= self._look_at_memory:
+            shortage = self._room.shortage()
+            if shortage:
+                self._to_relieve = -(-shortage // self.driver.page_size)
+                self._log(f"memory is short: giving back {format_size(shortage)}")
+        if self._to_relieve and self.driver.idle(Queue.DEFLATE):
+            self._to_relieve -= len(self.driver.relieve(self._to_relieve))
             self._calm_at = now + _RELIEF_REST
+            # What is on its way back must not be missed, and given, a second time.
+            self._look_at_memory = now + self._pages.lag
 
     def _converge(self, now: float) -> None:
         if self._calm_at and now >= self._calm_at:

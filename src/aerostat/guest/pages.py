@@ -50,7 +50,8 @@ class _Chunk:
 class BalloonPages:
     """Takes pages from the guest and gives them back to it, by frame number.
 
-    `memory_size` is the guest's: chunks grow with it, since there can only be `MAX_SLOTS`.
+    `memory_size` is the guest's: chunks grow with it, since there can only be `MAX_SLOTS`. `lag`
+    is how many seconds it may take before what went back can be seen to be free.
     """
 
     def __init__(self, pins: Pins, pagemap: Frames, *, memory_size: int) -> None:
@@ -60,6 +61,7 @@ class BalloonPages:
         self._chunk_pages = max(1, chunk_size // PAGE_SIZE)
         self._chunks: list[_Chunk] = []
         self._slots = list(reversed(range(MAX_SLOTS)))
+        self.lag = pins.lag
 
     def take(self, wanted: int, most: int) -> list[int]:
         """Return the frames of at most `most` pages, to be inflated; none if memory is short.

@@ -51,7 +51,7 @@ class Function:
         self.address = address
         self._sysfs = sysfs
         self._path = sysfs / "devices" / address
-        self._taken = False
+        self.taken = False
         self._driver = ""
 
     def __repr__(self) -> str:
@@ -113,7 +113,7 @@ class Function:
         The kernel's balloon driver deflates first, which takes its time.
         """
         self._driver = self.driver
-        self._taken = True
+        self.taken = True
         # First, so that nobody else gets it in between, by loading a module for instance.
         self._write("driver_override", _NOBODY)
         if self._driver:
@@ -123,15 +123,21 @@ class Function:
         self._command(on=_IO_AND_MEMORY | _BUS_MASTER | _NO_INTERRUPTS)
         self._no_msix()
 
-    def put_back(self) -> bool:
-        """Keep it from memory, and let the kernel's driver have it again if it had it before.
+    def keep_from_memory(self) -> None:
+        """Let it reach no memory any more, if it was taken, whatever it may want."""
+        if self.taken:
+            self._command(off=_BUS_MASTER)
 
-        Return whether it has. To be called after the device was reset.
+    def put_back(self) -> bool:
+        """Let the kernel's driver have it again, if it had it before; return whether it has.
+
+        To be called after the device was reset.
         """
-        if not self._taken:
+        if not self.taken:
             return True
-        self._taken = False
-        self._command(off=_BUS_MASTER | _NO_INTERRUPTS)
+        self.keep_from_memory()
+        self.taken = False
+        self._command(off=_NO_INTERRUPTS)
         self._write("enable", "0")
         self._write("driver_override", "\n")
         if self._driver:

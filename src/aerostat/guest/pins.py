@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import re
 from pathlib import Path
 from struct import Struct
 from typing import Protocol
@@ -29,6 +30,8 @@ _IOVEC = Struct("@NN")
 #: How many areas one ring can pin: the kernel's own limit.
 MAX_SLOTS = 1 << 14
 
+_FREES_AT_ONCE = (6, 5)
+
 _COMPACT = Path("/proc/sys/vm/compact_unevictable_allowed")
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -38,6 +41,7 @@ class Pins(Protocol):
     """Pins areas of memory, each in a slot."""
 
     holds: bool  # whether what is pinned stays so, and allocated, without the process
+    lag: float  # seconds that the kernel may take to free what was unpinned
 
     def pin(self, slot: int, address: int, size: int) -> bool:
         """Allocate and pin the pages of an area; return false if there is no memory for them."""
@@ -60,6 +64,8 @@ class UringPins:
     holds = True
 
     def __init__(self) -> None:
+        # Older kernels free in batches, one a second.
+        self.lag = 0.0 if _release() >= _FREES_AT_ONCE else 1.2
         parameters = ctypes.create_string_buffer(_PARAMETERS_SIZE)
         ring = _libc.syscall(_IO_URING_SETUP, 1, parameters)
         if ring < 0:
@@ -86,7 +92,7 @@ class UringPins:
         raise OSError(number, f"pinning pages: {os.strerror(number)}")
 
     def unpin(self, slot: int, address: int, size: int) -> None:  # noqa: ARG002 - the slot says it
-        """Let the pages of an area go. Kernels before 6.3 take up to a second to free them."""
+        """Let the pages of an area go; see `lag` for when they are free."""
         if not self._update(slot, 0, 0):
             number = ctypes.get_errno()
             raise OSError(number, f"unpinning pages: {os.strerror(number)}")
@@ -115,6 +121,7 @@ class LockPins:
     """
 
     holds = False
+    lag = 0.0
 
     def __init__(self) -> None:
         self._before = _write(_COMPACT, "0")
@@ -141,6 +148,12 @@ class LockPins:
         """Let the kernel move locked pages again, if it did before."""
         if self._before:
             _write(_COMPACT, self._before)
+
+
+def _release() -> tuple[int, int]:
+    """Return the version of the kernel, such as (6, 1)."""
+    found = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def choose_pins() -> Pins:

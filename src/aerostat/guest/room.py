@@ -8,7 +8,6 @@ and leaves the guest a reserve. Standard library only, Python 3.9.
 from __future__ import annotations
 
 import os
-import select
 from collections.abc import Callable, Mapping
 
 from aerostat.units import MIB
@@ -23,7 +22,7 @@ def reserve(total: int) -> int:
 
     What the kernel counts as available is already less what it wants for itself.
     """
-    return max(16 * MIB, total // 64)
+    return min(max(32 * MIB, total // 32), 256 * MIB)
 
 
 class Room:
@@ -31,15 +30,13 @@ class Room:
 
     def __init__(self, meminfo: Callable[[], Mapping[str, int]], pressure: str = _PRESSURE) -> None:
         self._meminfo = meminfo
-        self._poll = select.poll()
-        self._file = _trigger(pressure)
-        if self._file >= 0:
-            self._poll.register(self._file, select.POLLPRI)
+        self._pressed = False
+        #: What becomes ready (POLLPRI) under pressure; -1 if the kernel does not tell.
+        self.descriptor = _trigger(pressure)
 
-    @property
-    def descriptor(self) -> int:
-        """What becomes ready (POLLPRI) under pressure; -1 if the kernel does not tell."""
-        return self._file
+    def press(self) -> None:
+        """Note that there is pressure: `descriptor` was ready, and tells it only once."""
+        self._pressed = True
 
     def spare(self) -> int:
         """Return the bytes that can be taken now."""
@@ -49,25 +46,24 @@ class Room:
     def shortage(self) -> int:
         """Return the bytes that the guest lacks and should get back; 0 if it has enough.
 
-        It lacks some under pressure, or when half of its reserve is gone.
+        It lacks some after pressure was noted, or when half of its reserve is gone. It is then to
+        have twice the reserve, since whoever took it so far will go on, and faster than this is
+        looked at.
         """
         available, keep = self._now()
-        missing = keep - available
-        if self._pressed():
-            return max(missing, MIB)
-        return missing if available < keep // 2 else 0
+        pressed, self._pressed = self._pressed, False
+        if not pressed and available >= keep // 2:
+            return 0
+        return max(2 * keep - available, keep // 4)
 
     def close(self) -> None:
         """Close the pressure file."""
-        if self._file >= 0:
-            os.close(self._file)
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
 
     def _now(self) -> tuple[int, int]:
         meminfo = self._meminfo()
         return meminfo.get("MemAvailable", 0), reserve(meminfo.get("MemTotal", 0))
-
-    def _pressed(self) -> bool:
-        return self._file >= 0 and bool(self._poll.poll(0))
 
 
 def _trigger(path: str) -> int:

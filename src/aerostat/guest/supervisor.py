@@ -72,22 +72,26 @@ def _take(
 ) -> Held:
     """Take everything, what may fail for want of permission before the device is touched."""
     function = choose_balloon(device)
+    before = function.driver
+    # What is undone first is the last here: no memory is let go before the device is reset and
+    # kept from memory; and as the guest may be waiting for memory, the rest comes after that.
+    stack.callback(_put_back, function, log)
     dma = DmaPage()
     stack.callback(dma.close)
     pins = choose_pins()
     stack.callback(pins.close)
-    before = function.driver
-    stack.callback(_put_back, function, log)
+    stack.callback(function.keep_from_memory)
     function.take()
     transport = open_transport(function, legacy=legacy)
     stack.callback(transport.close)
-    # First of all that is undone: no memory is let go while the device may use it.
     stack.callback(reset, transport)
     log(f"took {function.address} from {before or 'nobody'}; pages are {pins}")
     return Held(function, transport, dma, pins)
 
 
 def _put_back(function: Function, log: Callable[[str], None]) -> None:
+    if not function.taken:
+        return
     if function.put_back():
         log(f"{function.address} is back with {function.driver or 'nobody'}")
     else:

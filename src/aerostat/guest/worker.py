@@ -82,8 +82,12 @@ def work(transport: Transport, dma: Dma, pins: Pins, log: Callable[[str], None])
         _OOM_SCORE.write_text(_FIRST if driver.can_relieve else _NEVER)
     poll = select.poll()
     poll.register(signals.descriptor, select.POLLIN)
+    if room.descriptor >= 0:
+        poll.register(room.descriptor, select.POLLPRI)
     while not signals.stop:
-        poll.poll(1000 * driver.turn(time.monotonic()))
+        for ready, _ in poll.poll(1000 * driver.turn(time.monotonic())):
+            if ready == room.descriptor:
+                room.press()
     log("giving everything back")
     driver.leave()
     deadline = time.monotonic() + _LEAVE_TIME

@@ -237,6 +237,8 @@ class FakeDma:
 class FakePages:
     """Pages of the fake guest's memory, as `guest.pages.BalloonPages`; `free` are those left."""
 
+    lag = 0.0
+
     def __init__(self, count: int = 4096) -> None:
         first = 16 * MIB // _PAGE
         self.free = list(range(first, first + count))
