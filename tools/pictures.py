@@ -22,20 +22,26 @@ FLOOR = {"errors", "units"}
 
 
 class Room(NamedTuple):
-    """A wing of the house: its column, and what it is in two short lines."""
+    """A wing of the house: its column, what it is in two short lines, and its row in the ring."""
 
     column: int
     lines: tuple[str, str]
+    row: int = 0
 
 
 class Ring(NamedTuple):
-    """A row of rooms that only ever import to the side or downwards."""
+    """Rooms that only ever import to the side or downwards."""
 
     name: str
     motto: tuple[str, str]
     ink: str
     paper: str
     rooms: dict[str, Room]
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows of rooms there are."""
+        return 1 + max(room.row for room in self.rooms.values())
 
 
 RINGS = (
@@ -45,10 +51,10 @@ RINGS = (
         "#8a4b08",
         "#fdf3e4",
         {
-            "tui": Room(1, ("the terminal view,", "a pure function")),
-            "cli": Room(2, ("the command line", "")),
-            "demo": Room(3, ("the main job, on", "real guests")),
-            "testing": Room(4, ("laboratory guests,", "mock driver, clock")),
+            "tui": Room(2, ("the terminal view,", "a pure function")),
+            "cli": Room(3, ("the command line", "")),
+            "demo": Room(4, ("the main job, on", "embedded guests")),
+            "testing": Room(5, ("laboratory guests,", "mocks, statements")),
         },
     ),
     Ring(
@@ -60,7 +66,9 @@ RINGS = (
             "host": Room(0, ("/proc: memory,", "held, budget")),
             "hypervisors": Room(1, ("QMP monitors,", "QEMU's and ours")),
             "daemon": Room(2, ("the loop, journal,", "state, local API")),
-            "device": Room(3, ("vhost-user, guest", "memory, QMP")),
+            "guest": Room(3, ("the driver in a", "Linux, over PCI")),
+            "device": Room(4, ("vhost-user, guest", "memory, QMP")),
+            "process_guest": Room(5, ("a guest that is", "a mere process")),
         },
     ),
     Ring(
@@ -69,11 +77,12 @@ RINGS = (
         "#3f5b1b",
         "#eff5e6",
         {
-            "virtio": Room(0, ("guest memory,", "chains, split ring")),
-            "balloon": Room(1, ("statistics, pages,", "the device itself")),
+            "qmp": Room(1, ("the QEMU machine", "protocol, both ends")),
             "engine": Room(2, ("the brain:", "step(…) → plan")),
-            "qmp": Room(3, ("the QEMU machine", "protocol, both ends")),
-            "vhost_user": Room(4, ("messages, the", "back-end's side")),
+            "balloon": Room(3, ("device and driver,", "statistics, pages")),
+            "model": Room(4, ("how a guest", "behaves")),
+            "vhost_user": Room(5, ("the conversation,", "both ends")),
+            "virtio": Room(4, ("guest memory,", "rings, both sides"), row=1),
         },
     ),
 )
@@ -133,12 +142,24 @@ def reachable(arrows: Iterable[Arrow]) -> dict[str, set[str]]:
 
 MARGIN = 20
 BOX_WIDTH, BOX_HEIGHT = 156, 78
-COLUMN, COLUMNS = 184, 5
-RING_HEIGHT, RING_GAP = BOX_HEIGHT + 36, 74
+COLUMN, COLUMNS = 184, 6
+ROW, RING_GAP = BOX_HEIGHT + 60, 74
 LEFT = MARGIN + 128  # of the first column; before it stand the rings' names
 WIDTH = LEFT + COLUMNS * COLUMN + MARGIN - 8
 TOP = MARGIN
-FLOOR_TOP = TOP + 3 * RING_HEIGHT + 2 * RING_GAP + 16
+
+
+def ring_height(ring: Ring) -> int:
+    """Return the height of a ring with its rows."""
+    return BOX_HEIGHT + 36 + (ring.rows - 1) * ROW
+
+
+def ring_top(number: int) -> int:
+    """Return where the ring of that number begins; one beyond the last is where all end."""
+    return TOP + sum(ring_height(ring) + RING_GAP for ring in RINGS[:number])
+
+
+FLOOR_TOP = ring_top(len(RINGS)) - RING_GAP + 16
 FLOOR_HEIGHT = 44
 HEIGHT = FLOOR_TOP + FLOOR_HEIGHT + 46
 
@@ -160,9 +181,9 @@ def boxes() -> dict[str, Box]:
     return {
         name: Box(
             LEFT + room.column * COLUMN,
-            TOP + row * (RING_HEIGHT + RING_GAP) + (RING_HEIGHT - BOX_HEIGHT) / 2,
+            ring_top(number) + 18 + room.row * ROW,
         )
-        for row, ring in enumerate(RINGS)
+        for number, ring in enumerate(RINGS)
         for name, room in ring.rooms.items()
     }
 
@@ -253,8 +274,8 @@ def draw_rooms(arrows: Iterable[Arrow]) -> str:
         "</defs>",
         f'<rect width="{WIDTH}" height="{HEIGHT}" rx="14" fill="#ffffff"/>',
     ]
-    for row, ring in enumerate(RINGS):
-        parts += _draw_ring(ring, TOP + row * (RING_HEIGHT + RING_GAP))
+    for number, ring in enumerate(RINGS):
+        parts += _draw_ring(ring, ring_top(number))
     for (a, b), curve in sorted(curves(shown, places).items()):
         ring = ring_of[a]
         points = [f"{x:.1f},{y:.1f}" for x, y in curve]
@@ -276,10 +297,10 @@ def _arrow_head(ring: Ring) -> str:
 
 
 def _draw_ring(ring: Ring, y: float) -> list[str]:
-    x, top = MARGIN + 18, y + RING_HEIGHT / 2 - 14
+    x, top = MARGIN + 18, y + ring_height(ring) / 2 - 14
     lines = enumerate(ring.motto)
     return [
-        _paper(ring, y, RING_HEIGHT),
+        _paper(ring, y, ring_height(ring)),
         f'<text class="ring" x="{x}" y="{top}" style="fill:{ring.ink}">{ring.name}</text>',
         *(_text("motto", x, top + 21 + 17 * number, line) for number, line in lines),
     ]
