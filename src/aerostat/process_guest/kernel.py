@@ -34,7 +34,7 @@ class Kernel:
 
     `swap_size` is in bytes. `tags` are the statistics that its balloon driver knows. With
     `deflate_on_oom` the balloon gives memory back before anything is killed: `wants_relief` is how
-    many pages it should be asked for.
+    many pages it should be asked for. `still` says that nothing moved in the last interval.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class Kernel:
             len(pages) * PAGE_SIZE, swap_size=swap_size, deflate_on_oom=deflate_on_oom
         )
         self.wants_relief = 0
+        self.still = False
         self._pages = pages
         self._tags = tuple(tags)
         self._looked_at = 0
@@ -63,7 +64,10 @@ class Kernel:
     def pass_time(self, dt: float) -> None:
         """Let programs work for `dt` seconds, and do what a kernel does about it."""
         state, demand = self.state, self.programs.demand(dt)
+        free = float(state.free[0])
         outcome = step(state, demand, dt)
+        moved = outcome.swapped_in + outcome.refaulted + outcome.short + demand.read
+        self.still = float(state.free[0]) == free and not moved[0]
         self._settle()
         self.wants_relief = _count(outcome.short) if state.deflate_on_oom[0] else 0
         stalled = float(outcome.stalled[0])

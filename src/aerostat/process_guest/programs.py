@@ -46,11 +46,6 @@ class Programs:
         # What is due and not a whole page yet.
         self._owed = dict.fromkeys(("growth", "read", "touched"), 0.0)
 
-    @property
-    def busy(self) -> bool:
-        """Whether a workload is played."""
-        return self._workload is not None
-
     def play(self, workload: Workload, since: float = 0.0) -> None:
         """Play a workload from its second `since` on."""
         self._check(PLAYER)
@@ -71,7 +66,7 @@ class Programs:
 
     def kill(self) -> None:
         """End all programs as the OOM killer does."""
-        killed = {*self._held, *([PLAYER] if self.busy else [])}
+        killed = {*self._held, *([PLAYER] if self._workload is not None else [])}
         for name in killed:
             self.end(name)
         self._killed |= killed

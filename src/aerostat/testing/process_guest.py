@@ -57,6 +57,7 @@ class ProcessGuest:
                     )
                 self.release = (await self._console.open(ours))["release"]
         except (TimeoutError, LinkError) as error:
+            ours.close()
             await self.kill()
             raise LinkError(
                 f"guest {self.name} did not come up: {error}; {self._words()}"
