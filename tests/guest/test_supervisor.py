@@ -83,12 +83,19 @@ def start() -> Iterator[Start]:
     yield begin
     for process in started:
         process.kill()
-        process.communicate()
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            assert stream is not None
+            stream.close()
 
 
 def rest(process: subprocess.Popen[str]) -> tuple[list[str], str]:
     """Return what is still said, when all that could say something have ended."""
-    said, complained = process.communicate(timeout=30)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    # Not `communicate`, which would miss what the first lines brought with them.
+    said, complained = process.stdout.read(), process.stderr.read()
+    process.wait(timeout=30)
     return said.splitlines(), complained
 
 
