@@ -13,12 +13,6 @@ while read -r module; do insmod "/modules/$module"; done </modules/order
 
 export PYTHONPATH=/opt/aerostat # where there is a Python, its own packages are there
 
-# Its driver may find it a moment later.
-until [ -c "$commands" ] && (: <>"$commands") 2>/dev/null; do sleep 0.01; done
-exec 0<>"$commands" >&0 2>&1
-[ ! -t 0 ] || stty raw -echo
-echo "ready $(uname -r)"
-
 fill() { # MIB: hold this much memory, as one more file in memory
     dd if=/dev/zero of="/store/$number" bs=1M count="$1" 2>/dev/null
 }
@@ -32,12 +26,33 @@ shell() { # COMMAND: and then its status, on a line of its own
     printf '\n%s\n' $?
 }
 
-begin() { # COMMAND: in the background; what it says goes to /output/PID
-    sh -c 'exec >/output/$$ 2>&1; eval "exec $1"' sh "$1" </dev/null &
-    echo $!
+begin() { # COMMAND: in the background; its output goes to /output/PID, its status to PID.status
+    # Not as a child of this shell: a child's end interrupts a write, and what was written is lost.
+    (begun "$number" "$1" </dev/null >/dev/null 2>&1 &)
+    until [ -s "/output/$number.begun" ]; do sleep 0.01; done
+    cat "/output/$number.begun"
 }
 
-while read -r number command argument; do
+begun() { # NUMBER COMMAND
+    sh -c 'exec >/output/$$ 2>&1; echo $$ >"/output/$1.begun"; eval "exec $2"' sh "$1" "$2"
+    echo $? >"/output/$(cat "/output/$1.begun").status"
+}
+
+ended() { # PID
+    until [ -s "/output/$1.status" ]; do sleep 0.05; done
+    cat "/output/$1.status"
+}
+
+obey() { # what the lines say
+    [ ! -t 0 ] || stty raw -echo
+    echo "ready $(uname -r)"
+    while read -r number command argument; do
+        do_command
+        echo "=$number $?"
+    done
+}
+
+do_command() {
     case $command in
     ping) true ;;
     counters) cat /proc/vmstat /proc/meminfo ;;
@@ -49,11 +64,16 @@ while read -r number command argument; do
     rest) kill $! && wait ; rm -f /store/churn ;;
     shell) shell "$argument" ;;
     begin) begin "$argument" ;;
-    ended) wait "$argument"; echo $? ;;
+    ended) ended "$argument" ;;
     huge) echo "$argument" >/proc/sys/vm/nr_hugepages ;;
     poweroff) echo "=$number 0" && sleep 0.1 && poweroff -f ;;
     *) false ;;
     esac
-    echo "=$number $?"
-done
+}
+
+# Its driver may find it a moment later.
+until [ -c "$commands" ] && (: <>"$commands") 2>/dev/null; do sleep 0.01; done
+# In a process of its own: to this one come the orphans.
+obey 0<>"$commands" >&0 2>&1 &
+wait
 poweroff -f

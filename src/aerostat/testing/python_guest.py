@@ -212,9 +212,8 @@ def package_files() -> dict[str, bytes]:
 class PythonGuest(QemuGuest):
     """One QEMU guest with Python inside, from `start` to `stop`.
 
-    `size` and `directory` are as for `QemuGuest`; `balloon` is the properties of QEMU's
-    virtio-balloon-pci, `arguments` are further ones for the kernel. `python` is the Python to
-    take, this one by default; `files` are further files for it, by path from the root.
+    `python` is the Python that it takes, the distribution's by default; `files` are further files
+    for it, by path from the root. The others are as for `QemuGuest`.
     """
 
     def __init__(
@@ -225,10 +224,20 @@ class PythonGuest(QemuGuest):
         directory: Path,
         balloon: str = OWN_BALLOON,
         arguments: Sequence[str] = (),
+        disk: Path | None = None,
+        parts: Parts | None = None,
         python: GuestPython | None = None,
         files: Mapping[str, bytes] | None = None,
     ) -> None:
-        super().__init__(name, size=size, directory=directory, balloon=balloon, arguments=arguments)
+        super().__init__(
+            name,
+            size=size,
+            directory=directory,
+            balloon=balloon,
+            arguments=arguments,
+            disk=disk,
+            parts=parts,
+        )
         self.python = python or GuestPython.here()
         self.files = dict(files or {})
 

@@ -127,8 +127,9 @@ class QemuGuest(ShellGuest):
     `device_socket` is the vhost-user socket of its balloon device, which takes a QEMU that has
     `GENERIC_DEVICE`; without one the balloon is QEMU's own, with the properties `balloon`.
     `arguments` are further ones for its kernel. `memory` is `MEMFD` or `ANONYMOUS`, which no device
-    process can serve; `accelerator` is QEMU's ``-accel``. `parts` is what it is made of, when that
-    is not the usual, and `board` the machine that this is for.
+    process can serve; `accelerator` is QEMU's ``-accel``. `disk` is a file that the guest reads as
+    its /dev/vda. `parts` is what it is made of, when that is not the usual, and `board` the machine
+    that this is for.
     """
 
     def __init__(
@@ -142,6 +143,7 @@ class QemuGuest(ShellGuest):
         arguments: Sequence[str] = (),
         memory: str = MEMFD,
         accelerator: str = TCG,
+        disk: Path | None = None,
         board: Board = PC,
         parts: Parts | None = None,
     ) -> None:
@@ -152,6 +154,7 @@ class QemuGuest(ShellGuest):
         self.arguments = arguments
         self.memory = memory
         self.accelerator = accelerator
+        self.disk = disk
         self.board = board
         self._parts = parts
         # NAME.sock is where managers look for a balloon: with a device process, that is its own.
@@ -175,6 +178,7 @@ class QemuGuest(ShellGuest):
                 parts.program,
                 *self._machine(),
                 *self._balloon(),
+                *self._disk(),
                 *("-kernel", parts.kernel, "-initrd", initrd),
                 *("-append", " ".join(self._kernel_arguments())),
                 *("-serial", f"file:{self.kernel_log}"),
@@ -201,7 +205,8 @@ class QemuGuest(ShellGuest):
         return int(major), int(minor)
 
     def _initramfs(self, parts: Parts) -> bytes:
-        return parts.initramfs(self.board.modules)
+        disk = () if self.disk is None else ("virtio_blk",)
+        return parts.initramfs((*self.board.modules, *disk))
 
     def _kernel_arguments(self) -> list[str]:
         console = f"console={self.board.console}"
@@ -231,6 +236,12 @@ class QemuGuest(ShellGuest):
             *("-chardev", f"socket,id=balloon,path={self.device_socket}"),
             *("-device", f"{GENERIC_DEVICE},chardev=balloon,{_BALLOON}"),
         ]
+
+    def _disk(self) -> list[str]:
+        if self.disk is None:
+            return []
+        file = f"file={self.disk},format=raw,readonly=on"
+        return ["-drive", f"if=virtio,{file}"]
 
     async def stop(self, within: float = 10.0) -> None:
         """End the guest: ask it to power off, and kill it after `within` seconds."""
