@@ -49,10 +49,10 @@ def run(*, quick: bool) -> Iterator[Figure]:
     repeats = 1 if quick else 9
     for count, (steps, goals) in _SCALES.items():
         demands = _walk(count)
-        pairs = in_turns(_engine(demands, steps), _rule(demands, steps), repeats)
+        pairs = in_turns(_engine(demands, steps), _rule(demands, steps), repeats=repeats)
         yield judge(f"engine step, {count} guests", "ms", _RIVAL, pairs, *goals)
     # Once more for the largest.
-    pairs = in_turns(_squeeze(demands[0], steps), _rule(demands, steps), repeats)
+    pairs = in_turns(_squeeze(demands[0], steps), _rule(demands, steps), repeats=repeats)
     yield judge(f"engine step moving all {count} guests", "ms", _RIVAL, pairs, _TENTH_OF_TICK)
 
 

@@ -37,7 +37,7 @@ def run(*, quick: bool) -> Iterator[Figure]:
         for guest, (run_pages, goals) in _GUESTS.items():
             requests = requests_of(size, run_pages)
             ours, rival = _cpu_per_gib(merged, requests), _cpu_per_gib(separate, requests)
-            pairs = in_turns(ours, rival, repeats)
+            pairs = in_turns(ours, rival, repeats=repeats)
             name = f"device CPU, {guest}"
             yield judge(name, "s/GiB", "a punch a page", pairs, *goals)
         requests = requests_of(size, size)

@@ -32,7 +32,7 @@ asyncio.run(idle())
 
 def run(*, quick: bool) -> Iterator[Figure]:
     """Measure private memory in MiB."""
-    pairs = in_turns(_device_weight, _rival_weight, 1 if quick else 3)
+    pairs = in_turns(_device_weight, _rival_weight, repeats=1 if quick else 3)
     goals = Goal("ours", "<=", 8.0), Goal("ratio", "<=", 1.0)
     yield judge("private memory of a device", "MiB", "an idle asyncio process", pairs, *goals)
 

@@ -59,7 +59,7 @@ def run(*, quick: bool) -> Iterator[Figure]:
             for client in clients:
                 runner.run(client.start())
             ours, rival = (partial(_cpu_a_sample, runner, client, sweeps) for client in clients)
-            pairs = in_turns(ours, rival, repeats)
+            pairs = in_turns(ours, rival, repeats=repeats)
             for client in clients:
                 runner.run(client.close())
         yield judge(f"manager CPU a sample, {source}", "ms", "qemu.qmp", pairs, *goals)

@@ -16,7 +16,7 @@ def run(*, quick: bool) -> Iterator[Figure]:
     """Measure CPU milliseconds of a process."""
     ours = _milliseconds([sys.executable, "-m", "aerostat", "--version"])
     rival = _milliseconds([sys.executable, "-c", "pass"])
-    pairs = in_turns(ours, rival, 1 if quick else 15)
+    pairs = in_turns(ours, rival, repeats=1 if quick else 15)
     yield judge("aerostat --version", "ms", "python -c pass", pairs, Goal("excess", "<=", 100.0))
 
 

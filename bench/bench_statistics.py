@@ -41,14 +41,14 @@ def run(*, quick: bool) -> Iterator[Figure]:
         yield judge(name, "1/CPU s", _RIVAL, pairs, Goal("ratio", ">=", 0.2))
 
 
-def _measure(asking: int, answering: int, rounds: int, repeats: int) -> list[tuple[float, float]]:
+def _measure(asking: int, answering: int, rounds: int, repeats: int) -> list[tuple[float, ...]]:
     """Compare both where we run on the CPU `asking` and they on `answering`."""
     os.sched_setaffinity(0, [answering])  # what is started now stays there
     with _asking_device() as device, _echo() as (pid, kick, call):
         os.sched_setaffinity(0, [asking])
         ours = _per_cpu_second(device.pid, lambda: _converse(device, rounds), rounds)
         rival = _per_cpu_second(pid, lambda: _play(kick, call, rounds), rounds)
-        return in_turns(ours, rival, repeats)
+        return in_turns(ours, rival, repeats=repeats)
 
 
 def _per_cpu_second(pid: int, action: Callable[[], None], rounds: int) -> Measure:

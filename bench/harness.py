@@ -1,9 +1,10 @@
 """What every bench shares: fair comparison, clocks, goals, and the form of a result.
 
 A bench is a file `bench/bench_*.py` with a generator ``run(*, quick)`` of `Figure`s, which ends in
-``main(run)``: as a program it prints its figures as one JSON list. Other people's machines are not
-like this one and are seldom idle, so what counts is the *ratio* of us to a rival or a limit that
-was measured in the same run: both in turns, many times, compared pair by pair.
+``main(run)``: as a program it prints its figures as one JSON list, or what it misses. Other
+people's machines are not like this one and are seldom idle, so what counts is the *ratio* of us to
+a rival or a limit that was measured in the same run: both in turns, many times, compared pair by
+pair.
 """
 
 import argparse
@@ -11,14 +12,18 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
-from typing import Literal, NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal, NamedTuple, Protocol, TypeVar
+
+from aerostat.errors import MissingError
 
 # clock_getcpuclockid(3): the clock of all threads of a process is the complement of its number,
 # with these low bits (CPUCLOCK_SCHED in linux/posix-timers.h).
 _CPU_CLOCK_OF_PROCESS = 2
 
 Measure = Callable[[], float]
+
+T = TypeVar("T")
 
 
 class Goal(NamedTuple):
@@ -57,30 +62,27 @@ class Bench(Protocol):
     """What a bench file has to offer; `quick` asks for a rough answer, soon."""
 
     def __call__(self, *, quick: bool) -> Iterator[Figure]:
-        """Measure, and yield what was found."""
+        """Measure, and yield what was found. Raises `MissingError` where it cannot run at all."""
 
 
-def in_turns(ours: Measure, rival: Measure, repeats: int) -> list[tuple[float, float]]:
-    """Measure both `repeats` times; return (ours, rival) of each pair.
+def in_turns(*measures: Callable[[], T], repeats: int) -> list[tuple[T, ...]]:
+    """Measure each `repeats` times, in turns; return their results, a tuple for each turn.
 
-    Whoever is first in one pair is second in the next, so that neither always finds the machine
-    as the other has left it. One pair is measured in advance and thrown away: it warms up.
+    Whoever is first in one turn is last in the next, so that nobody always finds the machine as
+    the same other has left it. One turn is made in advance and thrown away: it warms up.
     """
-    pairs = []
+    turns = []
     for turn in range(repeats + 1):
-        if turn % 2:
-            mine = ours()
-            pairs.append((mine, rival()))
-        else:
-            theirs = rival()
-            pairs.append((ours(), theirs))
-    return pairs[1:]
+        order = measures if turn % 2 else tuple(reversed(measures))
+        results = [measure() for measure in order]
+        turns.append(tuple(results if turn % 2 else reversed(results)))
+    return turns[1:]
 
 
 def judge(
-    name: str, unit: str, rival_name: str, pairs: list[tuple[float, float]], *goals: Goal
+    name: str, unit: str, rival_name: str, pairs: Sequence[tuple[float, ...]], *goals: Goal
 ) -> Figure:
-    """Return the figure of `pairs`: medians, and the median of the ratios pair by pair."""
+    """Return the figure of (ours, rival) pairs: medians, and that of the ratios pair by pair."""
     ours = statistics.median(mine for mine, _ in pairs)
     rival = statistics.median(theirs for _, theirs in pairs)
     ratio = statistics.median(mine / theirs for mine, theirs in pairs)
@@ -120,6 +122,10 @@ def main(bench: Bench) -> None:
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
     parser.add_argument("--quick", action="store_true", help="a rough answer, soon")
     options = parser.parse_args()
-    figures = [figure._asdict() for figure in bench(quick=options.quick)]
-    json.dump(figures, sys.stdout, indent=2)
+    said: object
+    try:
+        said = [figure._asdict() for figure in bench(quick=options.quick)]
+    except MissingError as error:
+        said = {"skipped": str(error)}
+    json.dump(said, sys.stdout, indent=2)
     print()

@@ -58,12 +58,23 @@ def test_a_bench_that_fails_does_not_stop_the_rest(benches: Path, tmp_path: Path
     assert json.loads(results.read_text()) == [FIGURE]
 
 
+def test_a_bench_for_which_something_is_missing_is_skipped_and_says_what(
+    benches: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(benches, "cart", printing({"skipped": "no wheel here; get it with: make wheel"}))
+    add(benches, "good", printing([FIGURE]))
+    results = tmp_path / "bench.json"
+    assert run.main([], benches, results) == 0
+    assert json.loads(results.read_text()) == [FIGURE]
+    assert "cart skipped: no wheel here; get it with: make wheel" in capsys.readouterr().out
+
+
 def test_only_what_was_asked_for_is_run(benches: Path, tmp_path: Path) -> None:
     add(benches, "bad", "raise SystemExit(3)")
     add(benches, "good", printing([FIGURE]))
-    assert run.main(["--only", "good"], benches, tmp_path / "bench.json") == 0
+    assert run.main(["good"], benches, tmp_path / "bench.json") == 0
     with pytest.raises(SystemExit, match="no bench named ugly"):
-        run.main(["--only", "ugly"], benches, tmp_path / "bench.json")
+        run.main(["ugly"], benches, tmp_path / "bench.json")
 
 
 def test_quick_is_passed_on(benches: Path) -> None:
@@ -115,7 +126,13 @@ def alive(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("name", run.find(run.BENCHES, []))
+MARKS = {"qemu": [pytest.mark.qemu, pytest.mark.timeout(600)]}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=MARKS.get(name, [])) for name in run.find(run.BENCHES, [])],
+)
 def test_each_of_our_benches_runs(name: str) -> None:
     for figure in run.run(name, quick=True, directory=run.BENCHES):
         assert figure["ours"] > 0
