@@ -9,13 +9,14 @@ import contextlib
 import itertools
 import json
 import socket
+from pathlib import Path
 from typing import Any
 
 from aerostat.errors import LinkError, PeerError
 from aerostat.model.workload import Workload
 from aerostat.units import MIB
 
-PLAYER = "workload"  # the worker that plays it
+_PLAYER = "workload"  # the worker that plays it
 _MOST_REQUESTS = 16  # under way at once; a terminal loses what goes beyond its 4096 bytes
 _LONGEST_LINE = 1 * MIB  # a reply; bounds what a broken guest makes us keep
 
@@ -67,25 +68,6 @@ class Console:
         finally:
             del self._waiting[number]
 
-    async def counters(self) -> dict[str, dict[str, int]]:
-        """Return the guest's own `vmstat` (as /proc has it) and `meminfo` (in bytes)."""
-        answer: dict[str, dict[str, int]] = await self.command("counters")
-        return answer
-
-    async def play(self, workload: Workload, *, file: str = "", since: float = 0.0) -> None:
-        """Have a worker play `workload` from its second `since` on; it reads the host's `file`."""
-        plan = workload.to_dict()
-        await self.command("end_worker", name=PLAYER)
-        await self.command("play", worker=PLAYER, workload=plan, file=file, since=since)
-
-    async def report(self) -> dict[str, Any]:
-        """Return what came of the workload so far.
-
-        Raises `PeerError` where the worker is gone, for one killed for want of memory.
-        """
-        report: dict[str, Any] = await self.command("report", worker=PLAYER)
-        return report
-
     async def close(self) -> None:
         """Hang up."""
         if self._writer is not None:
@@ -110,3 +92,41 @@ class Console:
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(LinkError(f"guest {self._name} is gone", retryable=False))
+
+
+class Commanded:
+    """A guest that is commanded by its `_console`."""
+
+    _console: Console
+
+    async def command(
+        self, do: str, *, worker: str | None = None, within: float = 30.0, **arguments: object
+    ) -> Any:
+        """Have the guest do something, and return its answer.
+
+        Its other end says what there is: `guest_init`, and `guest_workload` for a `worker`, or
+        `aerostat.process_guest.guest`. Raises as `Console.command` does.
+        """
+        return await self._console.command(do, worker=worker, within=within, **arguments)
+
+    async def counters(self) -> dict[str, dict[str, int]]:
+        """Return the guest's own `vmstat` (as /proc has it) and `meminfo` (in bytes)."""
+        answer: dict[str, dict[str, int]] = await self.command("counters")
+        return answer
+
+    async def play(self, workload: Workload, *, file: Path | None = None, since: float = 0) -> None:
+        """Have a worker play `workload` from its second `since` on; it reads the host's `file`.
+
+        A process guest needs no file: there, reading is modelled.
+        """
+        plan, path = workload.to_dict(), str(file or "")
+        await self.command("end_worker", name=_PLAYER)
+        await self.command("play", worker=_PLAYER, workload=plan, file=path, since=since)
+
+    async def report(self) -> dict[str, Any]:
+        """Return what came of the workload so far (`guest_workload.Player.report` says what).
+
+        Raises `PeerError` where the worker is gone, for one killed for want of memory.
+        """
+        report: dict[str, Any] = await self.command("report", worker=_PLAYER)
+        return report

@@ -9,15 +9,13 @@ import contextlib
 import socket
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from aerostat.errors import LinkError, PeerError
-from aerostat.model.workload import Workload
-from aerostat.testing.console import Console
+from aerostat.testing.console import Commanded, Console
 from aerostat.testing.nursery import Nursery
 
 
-class ProcessGuest:
+class ProcessGuest(Commanded):
     """One guest, from `start` to `stop`; what `aerostat.testing.uml.UmlGuest` is, without a kernel.
 
     `size` is its memory in bytes, `device_socket` its balloon device's; `options` are further ones
@@ -77,27 +75,6 @@ class ProcessGuest:
         """Wait for it to end; return its exit status, negative for a signal."""
         assert self._ended is not None, f"{self.name} was never started"
         return await asyncio.shield(self._ended)
-
-    async def command(
-        self, do: str, *, worker: str | None = None, within: float = 30.0, **arguments: object
-    ) -> Any:
-        """Have the guest do something, and return its answer; see `Console.command`.
-
-        `aerostat.process_guest.guest` says what there is.
-        """
-        return await self._console.command(do, worker=worker, within=within, **arguments)
-
-    async def counters(self) -> dict[str, dict[str, int]]:
-        """Return what `vmstat` and `meminfo` would say; see `Console.counters`."""
-        return await self._console.counters()
-
-    async def play(self, workload: Workload, *, file: Path | None = None, since: float = 0) -> None:
-        """Have its programs play `workload`; reading costs nothing, so no `file` is needed."""
-        await self._console.play(workload, file=str(file or ""), since=since)
-
-    async def report(self) -> dict[str, Any]:
-        """Return what came of the workload so far; see `Console.report`."""
-        return await self._console.report()
 
     async def stop(self, within: float = 5.0) -> None:
         """End it: ask it to power off, and kill it after `within` seconds."""

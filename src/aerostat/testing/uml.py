@@ -9,10 +9,8 @@ signal handler, on whatever task was running. End it by `stop`.
 """
 
 import asyncio
-import contextlib
 import functools
 import itertools
-import json
 import os
 import shutil
 import socket
@@ -20,22 +18,18 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from aerostat.errors import LinkError, MissingError, PeerError, UsageError
-from aerostat.model.workload import Workload
 from aerostat.testing import guest_init, places
+from aerostat.testing.console import Commanded, Console
 from aerostat.testing.modules import find_modules
-from aerostat.testing.process import LabGuest, LabProcess
+from aerostat.testing.process import LabProcess
 from aerostat.units import MIB
 
 GET_IT = "install it with: sudo apt-get install user-mode-linux"
 # Below the prefix that the program is installed in.
 _MODULE_TREES = ("lib/uml/modules", "lib/modules")
 _BALLOON_DEVICE_ID = 5  # virtio 1.2, 5.5.1
-_PLAYER = "workload"  # the worker that plays it
-_MOST_REQUESTS = 16  # under way at once; a terminal loses what goes beyond its 4096 bytes
-_LONGEST_LINE = 1 * MIB  # a reply; bounds what a broken guest makes us keep
 
 
 def find_kernel() -> Path:
@@ -78,7 +72,7 @@ def _quoted(path: str | Path) -> str:
     return f'"{path}"' if " " in str(path) else str(path)
 
 
-class UmlGuest(LabGuest):
+class UmlGuest(Commanded, LabProcess):
     """One laboratory guest, from `start` to `stop`.
 
     `size` is the guest's memory in bytes; `device_socket` the vhost-user socket of its balloon
@@ -103,11 +97,8 @@ class UmlGuest(LabGuest):
         self.memory_directory = memory_directory
         self.arguments = arguments
         self.release = ""
-        self._listener: asyncio.Task[None] | None = None
+        self._console = Console(name)
         self._watcher: asyncio.Task[None] | None = None
-        self._numbers = itertools.count(1)
-        self._turns = asyncio.Semaphore(_MOST_REQUESTS)
-        self._waiting: dict[int, asyncio.Future[Any]] = {}
 
     async def start(self, within: float = 30.0) -> None:
         """Boot, and return when the guest obeys and its balloon driver is loaded.
@@ -121,11 +112,9 @@ class UmlGuest(LabGuest):
         ours, theirs = socket.socketpair()
         with theirs:
             await self._launch(kernel, theirs.fileno())
-        await self._open_console(ours, _LONGEST_LINE)
         try:
             async with asyncio.timeout(within):
-                self.release = (await self._hello())["release"]
-                self._listener = asyncio.create_task(self._listen())
+                self.release = (await self._console.open(ours))["release"]
                 self._watcher = asyncio.create_task(self._watch())
                 if self.device_socket is not None:
                     await self._load_driver(modules)
@@ -168,76 +157,10 @@ class UmlGuest(LabGuest):
             *self.arguments,
         ]
 
-    async def _hello(self) -> dict[str, Any]:
-        assert self._reader is not None
-        line = await self._reader.readline()
-        if not line:
-            raise LinkError(f"guest {self.name} ended while it booted")
-        hello: dict[str, Any] = json.loads(line)["hello"]
-        return hello
-
-    async def _listen(self) -> None:
-        """Hand each answer to whoever waits for it, until the guest ends."""
-        assert self._reader is not None
-        with contextlib.suppress(OSError, ValueError):
-            while line := await self._reader.readline():
-                answer = json.loads(line)
-                waiting = self._waiting.get(answer["id"])
-                if waiting is None or waiting.done():
-                    continue
-                if "error" in answer:
-                    waiting.set_exception(PeerError(f"guest {self.name}: {answer['error']}"))
-                else:
-                    waiting.set_result(answer["result"])
-        for waiting in self._waiting.values():
-            if not waiting.done():
-                waiting.set_exception(LinkError(f"guest {self.name} is gone", retryable=False))
-
     async def _watch(self) -> None:
-        """End the helpers of a guest that died: they hold its console, and `_listen`, open."""
+        """End the helpers of a guest that died: they hold its console open."""
         await self.exited()
-        await LabProcess.kill(self)  # the console stays open: there may be an answer in it
-
-    async def command(
-        self, do: str, *, worker: str | None = None, within: float = 30.0, **arguments: object
-    ) -> Any:
-        """Have the guest do something, and return its answer.
-
-        `guest_init` and `guest_workload` (for a `worker`) say what there is. Raises `PeerError`
-        where it failed in the guest, `LinkError` where no answer came within `within` seconds.
-        """
-        if self._writer is None or self._listener is None or self._listener.done():
-            raise LinkError(f"guest {self.name} is not running", retryable=False)
-        number = next(self._numbers)
-        request = {"id": number, "do": do, **arguments} | ({"worker": worker} if worker else {})
-        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
-        try:
-            async with asyncio.timeout(within), self._turns:
-                self._writer.write(json.dumps(request).encode() + b"\n")
-                return await answer
-        except TimeoutError as error:
-            raise LinkError(f"guest {self.name} did not {do} within {within} s") from error
-        finally:
-            del self._waiting[number]
-
-    async def counters(self) -> dict[str, dict[str, int]]:
-        """Return the guest's own `vmstat` (as /proc has it) and `meminfo` (in bytes)."""
-        answer: dict[str, dict[str, int]] = await self.command("counters")
-        return answer
-
-    async def play(self, workload: Workload, *, file: Path | None = None, since: float = 0) -> None:
-        """Have a worker play `workload` from its second `since` on; it reads the host's `file`."""
-        plan, path = workload.to_dict(), str(file or "")
-        await self.command("end_worker", name=_PLAYER)
-        await self.command("play", worker=_PLAYER, workload=plan, file=path, since=since)
-
-    async def report(self) -> dict[str, Any]:
-        """Return what came of the workload so far (`guest_workload.Player.report` says what).
-
-        Raises `PeerError` where the worker is gone, for one killed for want of memory.
-        """
-        report: dict[str, Any] = await self.command("report", worker=_PLAYER)
-        return report
+        await super().kill()  # the console stays open: there may be an answer in it
 
     async def stop(self, within: float = 5.0) -> None:
         """End the guest: ask it to power off, and kill it after `within` seconds.
@@ -249,7 +172,7 @@ class UmlGuest(LabGuest):
     async def kill(self) -> None:
         """End the guest at once, helpers and all, and remove what it left."""
         await super().kill()
-        for task in (self._listener, self._watcher):
-            if task is not None:
-                await task
+        await self._console.close()
+        if self._watcher is not None:
+            await self._watcher
         shutil.rmtree(self.directory / self.name, ignore_errors=True)
