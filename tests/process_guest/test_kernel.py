@@ -174,6 +174,7 @@ def test_statistics_are_of_the_tags_that_the_driver_knows() -> None:
     assert old.statistics()[Tag.FREE_MEMORY] == old.state.free[0]
 
 
+@pytest.mark.statement("DRV-REP-3", "DRV-REP-5")
 def test_what_stays_free_is_reported_once() -> None:
     machine = Machine()
     assert machine.kernel.report(8) == []  # it has to stay free for a while
@@ -203,6 +204,7 @@ def test_what_was_used_again_is_reported_again() -> None:
     assert (address, length) in reported
 
 
+@pytest.mark.statement("DRV-REP-2")
 def test_reported_pages_hold_the_poison() -> None:
     machine = Machine()
     machine.kernel.report(1)

@@ -69,12 +69,14 @@ async def assert_unharmed(guest: ProcessGuest) -> None:
     assert (await guest.counters())["vmstat"]["oom_kill"] == 0
 
 
+@pytest.mark.statement("LEG-STATS-1", "LEG-STATS-2", "LEG-FEAT-1")
 async def test_guests_of_2009_are_served_well(
     old_guests: dict[str, ProcessGuest], laboratory: Laboratory, manager_of: MakeManager
 ) -> None:
     for device in laboratory.devices:
         with ControlClient(device.control) as control:
-            assert known(control.sample()["stats"]) == SIX
+            # What an old driver sends first is not yet filled in, and left out (5.5.6.3.3).
+            control.wait_until(lambda: known(control.sample()["stats"]) == SIX)
     manager = manager_of(budget=BUDGET, manage=True)
     await manager.start()
     assert permitted(manager.latest) > BUDGET
@@ -82,7 +84,7 @@ async def test_guests_of_2009_are_served_well(
 
     hungry = old_guests["hungry"]
     wanted = 112 * MIB
-    await hungry.play(Workload("grow", (Step(0, wanted),), grow_rate=16 * MIB))
+    await hungry.play(Workload("grow", (Step(0, wanted),), grow_rate=10 * MIB))
 
     async def has_grown() -> bool:
         return bool((await hungry.report())["held"] >= wanted)
