@@ -1,5 +1,6 @@
 """The device and a real Linux driver: its figures, its pages, and a storm of targets."""
 
+import asyncio
 import shutil
 import signal
 import subprocess
@@ -100,6 +101,18 @@ async def test_a_fresh_guests_memory_is_had_for_few_system_calls(
     assert counters["punches"] <= MOST_CALLS * taken // GIB
     # And the kernel has seen no more of them than were counted.
     assert calls.counted is None or calls.counted == counters["punches"]
+
+
+async def test_a_guest_that_shuts_down_does_not_wait_for_us(laboratory: Laboratory) -> None:
+    """Linux waits for the balloon's work first, and so for every buffer that we have."""
+    guest, control = await start(laboratory, device_options=())
+    with control:
+        control.run("balloon", value=SIZE - 96 * MIB)
+        control.wait_until(lambda: control.run("query-balloon") != {"actual": SIZE})
+        await guest.command("poweroff")
+        async with asyncio.timeout(30):
+            await guest.exited()
+        assert laboratory.devices[0].alive
 
 
 class SystemCalls:
