@@ -67,3 +67,13 @@ def test_st_dev_2_a_broken_ring_is_told_of_and_a_reset_mends_it(guest: MockGuest
     assert guest.frontend.request(Request.SET_STATUS, encode_u64(READY))
     guest.balloon(Queue.INFLATE, [PAGE])
     assert status(guest) == READY
+
+
+def test_a_guest_that_gives_its_own_rings_away_breaks_nothing_else(guest: MockGuest) -> None:
+    """They are zeros then, and the ring with them."""
+    guest.driver.inflate([RINGS // PAGE_SIZE])
+    guest.kick(Queue.INFLATE)
+    guest.frontend.wait_for_config_change()
+    assert status(guest) & NEEDS_RESET
+    guest.reload()
+    guest.balloon(Queue.INFLATE, [PAGE])

@@ -1,7 +1,9 @@
 """The back-end's side of a vhost-user conversation, sans-I/O.
 
 Implements "Vhost-user Protocol" (QEMU, docs/interop/vhost-user): the requests that user-mode
-Linux and QEMU's generic vhost-user device send to a device with rings and a configuration space.
+Linux, and the generic vhost-user devices of QEMU and Cloud Hypervisor, send to a device with rings
+and a configuration space. What they have said so far is in `aerostat.vhost_user.setup`.
+
 Bytes and descriptors go in through `receive`, events come out of `next_event`, each is answered
 in turn, and `data_to_send` has the answers. Touches no socket and no memory; it only closes
 descriptors that nobody took. Standard library only.
