@@ -29,13 +29,19 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
+import aerostat
 from aerostat.errors import MissingError
 from aerostat.testing import initramfs
 from aerostat.testing.qemu import OWN_BALLOON, Parts, QemuGuest
 from aerostat.testing.uml import base_interpreter
+
+# Below the package: what keeps to Python 3.9 and the standard library.
+_IN_GUESTS = (
+    *("__init__.py", "errors.py", "units.py", "guest/*.py", "virtio/*.py"),
+    *("balloon/__init__.py", "balloon/abi.py", "balloon/driver*.py", "balloon/statistics.py"),
+)
 
 #: Where `package_files` puts the package: on the Python path of what is run in the guest.
 PACKAGE = "opt/aerostat"
@@ -60,7 +66,7 @@ source, target = sys.argv[1:]
 for name in sys.stdin.read().splitlines():
     compiled = os.path.join(target, name + "c")
     os.makedirs(os.path.dirname(compiled), exist_ok=True)
-    py_compile.compile(os.path.join(source, name), compiled, "/usr/lib/" + name, doraise=True)
+    py_compile.compile(os.path.join(source, name), compiled, name, doraise=True)
 """
 
 
@@ -114,10 +120,10 @@ class GuestPython:
         packed = cache / f"python{self.version}-{self._fingerprint()}.cpio"
         if not packed.exists():
             cache.mkdir(parents=True, exist_ok=True)
+            # Another test may do the same at the same time.
             with tempfile.TemporaryDirectory(dir=cache) as place:
-                archive = initramfs.pack(self._files(Path(place) / "compiled"), self._links())
                 whole = Path(place, "whole")
-                whole.write_bytes(archive)
+                whole.write_bytes(initramfs.pack(self._files(), self._links()))
                 whole.rename(packed)
         return packed.read_bytes()
 
@@ -132,21 +138,31 @@ class GuestPython:
     def _links(self) -> dict[str, str]:
         return {f"usr/bin/python{self.version}": "python3", "usr/bin/python": "python3"}
 
-    def _files(self, compiled: Path) -> dict[str, bytes]:
-        names = "\n".join(str(file.relative_to(self.library.parent)) for file in self._sources())
-        command = self.command("-S", "-c", _COMPILE, self.library.parent, compiled)
-        subprocess.run(command, input=names, text=True, check=True, env=self.environment)
-        modules = {
-            f"usr/lib/{file.relative_to(compiled)}": file for file in compiled.rglob("*.pyc")
-        }
-        extensions = {
-            f"usr/lib/{file.relative_to(self.library.parent)}": file for file in self._extensions()
-        }
+    def compiled(self, sources: Sequence[Path], parent: Path) -> dict[str, bytes]:
+        """Return modules that this Python can import, by their paths from `parent`."""
+        names = "\n".join(str(file.relative_to(parent)) for file in sources)
+        with tempfile.TemporaryDirectory() as place:
+            command = self.command("-S", "-c", _COMPILE, parent, place)
+            subprocess.run(command, input=names, text=True, check=True, env=self.environment)
+            return {
+                str(file.relative_to(place)): file.read_bytes()
+                for file in sorted(Path(place).rglob("*.pyc"))
+            }
+
+    def _files(self) -> dict[str, bytes]:
+        parent = self.library.parent
+        modules = self.compiled(self._sources(), parent)
+        extensions = {str(file.relative_to(parent)): file for file in self._extensions()}
         programs = (self.program, *extensions.values())
-        libraries = {f"lib/{name}": file for name, file in self._libraries(programs).items()}
-        program = {"usr/bin/python3": self.program, _LOADER: self._in_root(_LOADER)}
-        files = {**program, **libraries, **modules, **extensions}
-        return {path: file.read_bytes() for path, file in files.items()}
+        files = {
+            "usr/bin/python3": self.program,
+            _LOADER: self._in_root(_LOADER),
+            **{f"lib/{name}": file for name, file in self._libraries(programs).items()},
+            **{f"usr/lib/{name}": file for name, file in extensions.items()},
+        }
+        return {path: file.read_bytes() for path, file in files.items()} | {
+            f"usr/lib/{name}": module for name, module in modules.items()
+        }
 
     def _sources(self) -> list[Path]:
         return [
@@ -199,14 +215,12 @@ class GuestPython:
         return place
 
 
-def package_files() -> dict[str, bytes]:
-    """Return the modules of this package, for `PythonGuest`: Python finds them there."""
-    package = resources.files("aerostat")
-    with resources.as_file(package) as directory:
-        return {
-            f"{PACKAGE}/aerostat/{file.relative_to(directory)}": file.read_bytes()
-            for file in directory.rglob("*.py")
-        }
+def package_files(python: GuestPython | None = None) -> dict[str, bytes]:
+    """Return what of this package runs in guests, compiled for `python`; for `PythonGuest`."""
+    package = Path(aerostat.__file__).parent
+    sources = [file for pattern in _IN_GUESTS for file in sorted(package.glob(pattern))]
+    modules = (python or GuestPython.here()).compiled(sources, package.parent)
+    return {f"{PACKAGE}/{name}": module for name, module in modules.items()}
 
 
 class PythonGuest(QemuGuest):
