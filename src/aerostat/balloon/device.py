@@ -278,9 +278,8 @@ class BalloonDevice:
 
     def take_notifications(self) -> list[Queue]:
         """Return the queues whose driver must be notified of used buffers, and forget them."""
-        queues = sorted(self._notify)
-        self._notify.clear()
-        return queues
+        queues, self._notify = self._notify, set()
+        return sorted(queues)
 
     # Statistics
 

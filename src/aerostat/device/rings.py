@@ -198,13 +198,15 @@ class Rings:
             return
         device = self._guest.device
         end = time.monotonic() + TURN_SECONDS
-        while device.pending(queue) and time.monotonic() < end:
+        more = True
+        while more and time.monotonic() < end:
             for event in device.service(queue, budget=1):
                 self._carry_out(event)
+            more = device.pending(queue)
         self.notify()
         if device.broken(queue) and self._backend.need_reset() and self._guest.on_config_changed:
             self._guest.on_config_changed()  # a device that needs a reset must say so (2.1.2)
-        if device.pending(queue) and index not in self._turn_due:
+        if more and index not in self._turn_due:
             self._turn_due.add(index)
             self._loop.call_soon(partial(self._work, index))
 
@@ -224,6 +226,8 @@ class Rings:
     def notify(self) -> None:
         """Announce the buffers that were used since the last time."""
         queues = self._guest.device.take_notifications()
+        if not queues:
+            return
         for index, queue in self._queues.items():
             if queue in queues:
                 self._call(index)
