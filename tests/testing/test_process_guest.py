@@ -59,6 +59,7 @@ async def test_a_guest_works_while_its_balloon_moves(house: Laboratory) -> None:
         await guest.report()
 
 
+@pytest.mark.slow
 async def test_a_balloon_deflates_before_programs_are_killed(house: Laboratory) -> None:
     guest = await house.start_process_guest("guest", SIZE)
     with ControlClient(house.devices[0].control) as control:
@@ -73,6 +74,7 @@ async def test_a_balloon_deflates_before_programs_are_killed(house: Laboratory) 
     assert (await guest.counters())["vmstat"]["oom_kill"] == 0
 
 
+@pytest.mark.slow
 async def test_programs_that_are_killed_say_so(house: Laboratory) -> None:
     guest = await house.start_process_guest("guest", SIZE)
     await guest.play(idle(SIZE))
@@ -109,6 +111,7 @@ async def test_what_is_wrong_is_said(house: Laboratory) -> None:
         await house.start_process_guest("guest", SIZE, options=["--peer", "1999"])
 
 
+@pytest.mark.slow
 async def test_nothing_is_left_of_a_nursery_that_is_killed(house: Laboratory) -> None:
     guest = await house.start_process_guest("guest", SIZE)
     (record,) = house.directory.glob("nursery.session")
