@@ -1,6 +1,6 @@
 """Process guests: a memfd for memory, a model for a kernel, and a real balloon driver on it.
 
-They need no user-mode Linux, no QEMU and no root, and some 3 MiB of memory each besides their own.
+They need no user-mode Linux, no QEMU and no root, and some 6 MiB of memory each besides their own.
 Touches processes, through the nursery that starts them.
 """
 
