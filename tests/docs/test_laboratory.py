@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aerostat.testing import workload
+from aerostat.model import workload
 from aerostat.testing.control_client import ControlClient
 from aerostat.testing.laboratory import Laboratory
 from aerostat.testing.uml import UmlGuest

@@ -76,7 +76,7 @@ def test_the_bounds_are_those_of_the_code(page: Any) -> None:
     assert f"{MAX_ENTRIES} entries" in text
     assert f"{control.MAX_CLIENTS} control clients" in text
     assert f"{sampler.MAX_WAITING} who wait" in text
-    assert f"memory tables of {messages.MAX_REGIONS} regions" in text
+    assert f"memory tables of {messages.MAX_SLOTS} regions" in text
     assert f"works for {rings.TURN_SECONDS * 1000:g} ms at most" in text
     assert f"more than {STEP_PAGES} page numbers" in text
     assert f"0 to {commands.MAX_TIMEOUT:g} seconds, {commands.DEFAULT_TIMEOUT:g} where" in text
