@@ -50,13 +50,16 @@ class Chain(NamedTuple):
     @property
     def readable_length(self) -> int:
         """The bytes that the driver says it wrote for us; as large as it likes to say."""
-        return sum(length for _, length in self.readable)
+        return sum([length for _, length in self.readable])
 
     def read(self, memory: GuestMemory, limit: int = MAX_READ) -> bytes:
         """Return a copy of the readable bytes, at most `limit`. Raises `BadAddress`.
 
         How they are split over descriptors makes no difference (virtio 1.2, 2.7.4).
         """
+        if len(self.readable) == 1:  # nearly always
+            ((address, length),) = self.readable
+            return memory.read(address, min(length, limit))
         parts = []
         for address, length in self.readable:
             size = min(length, limit)
