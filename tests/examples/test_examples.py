@@ -31,7 +31,7 @@ def run(name: str, *arguments: str) -> str:
 def test_every_example_is_run_here() -> None:
     programs = {path.name for path in EXAMPLES.glob("*.py")}
 
-    assert programs == {"decide.py", "tiny_device.py", "watch_guest.py"}
+    assert programs == {"decide.py", "drive_device.py", "tiny_device.py", "watch_guest.py"}
 
 
 def test_the_starving_guest_is_fed_at_once_and_the_idle_pay() -> None:
@@ -56,6 +56,17 @@ def test_the_tiny_device_samples_and_inflates() -> None:
         "the balloon has 1 MiB",
         "notify the driver of its inflate queue",
         "outside_pages: 1",
+    ]
+
+
+def test_a_device_is_driven_without_a_vm() -> None:
+    lines = run("drive_device.py").splitlines()
+
+    assert lines == [
+        "the guest holds 64 MiB",
+        "the host asked for 48 MiB; the guest holds 48 MiB",
+        # What came back from the balloon is the guest's, and takes nothing until it is used.
+        "the host asked for 64 MiB; the guest holds 48 MiB",
     ]
 
 

@@ -94,6 +94,8 @@ class Link:
             self._guest.counters["broken_conversations"] += 1
             self._guest.log(f"front-end cut off: {error}")
             self.close()
+        except ConnectionResetError:
+            self.close()  # it hung up without reading its last answer
         except OSError as error:
             self._guest.log(f"front-end lost: {error}")
             self.close()
