@@ -163,7 +163,6 @@ GET = {
 def get_tree(name: str) -> Path | None:
     """Unpack a tree, to be completed; None where it is complete already."""
     tree, wanted = PARTS / name, TREES[name]
-    # Some of it holds its own path.
     if is_complete(tree):
         return None
     mirrors = debian_mirrors()
@@ -190,7 +189,7 @@ def get_tree(name: str) -> Path | None:
 
 
 def is_complete(tree: Path) -> bool:
-    """Whether all of a tree is there, and where it was made."""
+    """Whether all of a tree is there, and where it was made: some of it holds its own path."""
     stamp = tree / "complete"
     return stamp.exists() and stamp.read_text() == str(tree)
 
