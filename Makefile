@@ -62,7 +62,7 @@ env: ## the development environment, .venv
 lab: lab-uml lab-qemu ## what laboratory guests need, from the distribution
 
 .PHONY: lab-newer lab-python39 lab-s390x
-lab-newer: ## QEMU 11, Linux 6.1, 6.12 and the newest, user-mode Linux 6.12 (for tests, 300 MB)
+lab-newer: ## QEMU 11, Linux 6.1, 6.12 and the newest, user-mode Linux 6.12 (for tests, 620 MB)
 lab-python39: ## the oldest Python that what runs in guests is for (for tests)
 lab-s390x: ## a big-endian guest (for tests)
 

@@ -120,6 +120,8 @@ class GuestPython:
         packed = cache / f"python{self.version}-{self._fingerprint()}.cpio"
         if not packed.exists():
             cache.mkdir(parents=True, exist_ok=True)
+            for old in cache.glob(f"python{self.version}-*.cpio"):
+                old.unlink(missing_ok=True)
             # Another test may do the same at the same time.
             with tempfile.TemporaryDirectory(dir=cache) as place:
                 whole = Path(place, "whole")
