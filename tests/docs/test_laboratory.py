@@ -12,6 +12,7 @@ import pytest
 from aerostat.model import workload
 from aerostat.testing.control_client import ControlClient
 from aerostat.testing.laboratory import Laboratory
+from aerostat.testing.shell_guest import ShellGuest
 from aerostat.testing.uml import UmlGuest
 from aerostat.testing.workload import Step, Workload
 from aerostat.units import MIB
@@ -57,7 +58,7 @@ def test_the_workloads_and_calls_that_are_named_exist(document: Callable[[str], 
 
     assert named == made
     assert calls >= {"start", "stop", "kill"}
-    assert calls <= set(dir(UmlGuest))
+    assert calls <= {*dir(UmlGuest), *dir(ShellGuest)}
 
 
 def test_the_rooms_without_guests_are_there(document: Callable[[str], Any]) -> None:
