@@ -230,3 +230,48 @@ async def test_what_it_cannot_have_it_says(boot: Boot) -> None:
     ran = await run(f"su -s /bin/sh nobody -c 'python3 {PYZ}'")
     assert (ran.status, "takes root" in ran.output) == (4, True), ran.output
     assert machine.kernel_drives
+
+
+# Pins every second megabyte, frees some of the others, has the kernel compact what there is, and
+# prints how many pinned pages have another frame now, and how many pages the kernel moved.
+COMPACT = b"""\
+import mmap
+from pathlib import Path
+from aerostat.guest.pagemap import Pagemap, address_of
+from aerostat.guest.pins import UringPins
+from aerostat.guest.procfs import parse_vmstat
+
+SIZE = 1 << 20
+
+def frames(areas):
+    return [frame for area in areas for frame in pagemap.frames(address_of(area), SIZE // 4096)]
+
+def moves():
+    return parse_vmstat(Path("/proc/vmstat").read_text())["pgmigrate_success"]
+
+pagemap, pins = Pagemap(), UringPins()
+areas = [mmap.mmap(-1, SIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) for _ in range(128)]
+for number, area in enumerate(areas):
+    area.madvise(mmap.MADV_NOHUGEPAGE)
+    if number % 2:
+        assert pins.pin(number, address_of(area), SIZE)
+    else:
+        area[:] = bytes(SIZE)
+before, moved = frames(areas[1::2]), moves()
+for area in areas[::4]:
+    area.madvise(mmap.MADV_DONTNEED)
+for _ in range(3):
+    Path("/proc/sys/vm/compact_memory").write_text("1")
+print(sum(x != y for x, y in zip(before, frames(areas[1::2]))), moves() - moved)
+"""
+
+
+async def test_pinned_pages_stay_where_they_are(boot: Boot) -> None:
+    machine = await boot("deflate-on-oom=on")
+    await machine.guest.put("/compact.py", COMPACT)
+    ran = await machine.guest.run("python3 /compact.py")
+    assert ran.status == 0, ran.output
+    pinned, any_at_all = map(int, ran.output.split())
+
+    assert pinned == 0
+    assert any_at_all > 0
