@@ -13,7 +13,8 @@ from __future__ import annotations
 import os
 import sys
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Literal, NamedTuple
 
 from aerostat.errors import MissingError, PeerError, UsageError
@@ -147,6 +148,10 @@ class Piece(NamedTuple):
     length: int
 
 
+# What `Piece(...)` comes to, without its Python: a scattered request makes 256 of them.
+_piece: Callable[[tuple[Region, int, int]], Piece] = partial(tuple.__new__, Piece)
+
+
 class GuestMemory:
     """The regions of one guest. Raises `BadAddress` if they overlap, wrap around or are empty."""
 
@@ -212,18 +217,19 @@ class GuestMemory:
         refused.
         """
         pieces: list[Piece] = []
-        outside = 0
+        outside = index = start = end = 0
         for address, length in ranges:
-            index = bisect_right(self._starts, address) - 1
-            if index >= 0 and length > 0:
+            if not start <= address < end and self._regions:
+                # Seldom: most ranges are in the region of the one before.
+                index = max(0, bisect_right(self._starts, address) - 1)
                 region = self._regions[index]
-                offset = address - region.guest_address
-                if offset + length <= region.size:  # nearly always
-                    pieces.append(Piece(region, offset, length))
-                    continue
-            across = self._across(max(0, index), address, address + length)
-            pieces += across
-            outside += length - sum(piece.length for piece in across)
+                start, end = region.guest_address, region.guest_address + region.size
+            if start <= address and 0 < length <= end - address:
+                pieces.append(_piece((region, address - start, length)))
+            else:
+                across = self._across(index, address, address + length)
+                pieces += across
+                outside += length - sum(piece.length for piece in across)
         return pieces, outside
 
     def _across(self, index: int, start: int, end: int) -> list[Piece]:
