@@ -6,6 +6,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
+# Container images set this; but tests start hundreds of processes, and each would compile anew.
+unexport PYTHONDONTWRITEBYTECODE
 # Options for the commands: make demo ARGS='--for 30', make test-real ARGS='-k inflate'
 ARGS :=
 
@@ -19,7 +21,7 @@ demo: env ## six guests and their memory, in the terminal: real Linux where it c
 	@$(BIN)/aerostat demo $(ARGS)
 
 .PHONY: test
-test: lint types test-fast test-real ## what has to pass: lint, types, test-fast, test-real
+test: lint types test-fast test-deep test-real ## what has to pass: lint, types, test-fast, test-deep, test-real
 
 .PHONY: lint
 lint: env ## style and formatting (ruff)
@@ -34,13 +36,21 @@ types: env ## static types (mypy, strict)
 test-fast: env ## unit and property tests, under a minute
 	$(BIN)/pytest -n 2 -m 'not uml and not qemu and not slow' $(ARGS)
 
+.PHONY: test-deep
+test-deep: env ## the property tests again, with six times as many cases
+	HYPOTHESIS_PROFILE=deep $(BIN)/pytest -n 2 -m 'hypothesis and not (uml or qemu or slow)' $(ARGS)
+
 .PHONY: test-real
-test-real: env lab ## tests with real guests: user-mode Linux, and QEMU
+test-real: env lab ## tests with real guests, user-mode Linux and QEMU, and all that is slow
 	$(BIN)/pytest -m 'uml or qemu or slow' $(ARGS)
 
 .PHONY: bench
 bench: env lab-uml ## measure; results in build/bench.json and a table beside it
 	$(BIN)/python -m bench $(ARGS)
+
+.PHONY: bench-kvm
+bench-kvm: env ## the same with real guests on KVM, where there is one; a report to contribute
+	@$(BIN)/python -m bench.kvm $(ARGS)
 
 .PHONY: pictures
 pictures: env ## draw the pictures of the documents anew: ARGS=rooms, or ARGS=demo

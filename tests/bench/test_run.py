@@ -126,9 +126,13 @@ def alive(pid: int) -> bool:
         return False
 
 
-MARKS = {"qemu": [pytest.mark.qemu, pytest.mark.timeout(600)]}
+MARKS = {
+    "fleet": [pytest.mark.slow],
+    "qemu": [pytest.mark.qemu, pytest.mark.timeout(600)],
+}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [pytest.param(name, marks=MARKS.get(name, [])) for name in run.find(run.BENCHES, [])],
