@@ -38,7 +38,8 @@ test-fast: env ## unit and property tests, under a minute
 
 .PHONY: test-deep
 test-deep: env ## the property tests again, with six times as many cases
-	HYPOTHESIS_PROFILE=deep $(BIN)/pytest -n 2 -m 'hypothesis and not (uml or qemu or slow)' $(ARGS)
+	HYPOTHESIS_PROFILE=deep $(BIN)/pytest -n 2 --timeout 600 \
+		-m 'hypothesis and not (uml or qemu or slow)' $(ARGS)
 
 .PHONY: test-real
 test-real: env lab ## tests with real guests, user-mode Linux and QEMU, and all that is slow

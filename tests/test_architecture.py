@@ -7,6 +7,7 @@ I/O and reads no clock.
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -44,10 +45,16 @@ def room_of(path: Path) -> str:
     return path.relative_to(SOURCE).parts[0].removesuffix(".py")
 
 
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Return all that a module's syntax tree has, the module first."""
+    return tuple(ast.walk(ast.parse(path.read_text())))
+
+
 def imports(path: Path) -> set[str]:
     """Return the absolute names of all that a module imports, wherever in it."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -62,13 +69,21 @@ def ours(path: Path) -> set[str]:
     return {name.split(".")[1] for name in imports(path) if name.startswith("aerostat.")}
 
 
+def each(rooms: set[str]) -> pytest.MarkDecorator:
+    """Run a test for each module of some rooms."""
+    modules = [path for path in MODULES if room_of(path) in rooms]
+    return pytest.mark.parametrize(
+        "path", modules, ids=[str(path.relative_to(SOURCE)) for path in modules]
+    )
+
+
 def test_every_wing_has_its_ring() -> None:
     rooms = {room_of(path) for path in MODULES}
 
     assert rooms <= CORE | ADAPTERS | FACES
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+@each(CORE | ADAPTERS | FACES)
 def test_an_inner_ring_never_imports_an_outer_one(path: Path) -> None:
     room = room_of(path)
     if room in CORE:
@@ -81,17 +96,15 @@ def test_an_inner_ring_never_imports_an_outer_one(path: Path) -> None:
     assert ours(path) - {"__version__"} <= allowed
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+@each(CORE)
 def test_the_core_does_no_io_and_reads_no_clock(path: Path) -> None:
-    if room_of(path) not in CORE:
-        return
     here = str(path.relative_to(SOURCE))
     touched = {name.split(".")[0] for name in imports(path)} & NO_IO
 
     assert {name for name in touched if (here, name) not in EXCEPTIONS} == set()
     assert not any(
         isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "open"
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes(path)
     )
 
 
@@ -100,10 +113,8 @@ def test_no_exception_to_the_rule_is_left_over() -> None:
         assert name in {full.split(".")[0] for full in imports(SOURCE / here)}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+@each(STANDARD_LIBRARY_ONLY)
 def test_a_device_process_needs_the_standard_library_alone(path: Path) -> None:
-    if room_of(path) not in STANDARD_LIBRARY_ONLY:
-        return
     outside = {
         name
         for name in imports(path)
@@ -114,12 +125,13 @@ def test_a_device_process_needs_the_standard_library_alone(path: Path) -> None:
     assert ours(path) - {"__version__"} <= STANDARD_LIBRARY_ONLY
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+@each(CORE | ADAPTERS | FACES)
 def test_a_room_is_not_too_full_and_says_what_it_is(path: Path) -> None:
-    text = path.read_text()
+    (module, *_) = nodes(path)
+    assert isinstance(module, ast.Module)
 
-    assert len(text.splitlines()) <= 400
-    assert ast.get_docstring(ast.parse(text)) or path.name == "__main__.py"
+    assert len(path.read_text().splitlines()) <= 400
+    assert ast.get_docstring(module) or path.name == "__main__.py"
 
 
 def in_guests() -> list[Path]:
@@ -147,7 +159,7 @@ def test_what_runs_in_a_guest_imports_nothing_else_of_ours() -> None:
     outside = {
         (path.name, name)
         for path in in_guests()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes(path)
         if isinstance(node, ast.ImportFrom)
         for name in [node.module or ""]
         if name.startswith("aerostat") and name not in there

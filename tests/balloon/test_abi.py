@@ -109,7 +109,7 @@ def test_leg_op_2_actual_comes_whole_in_one_write() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 300), st.binary(max_size=24))), st.booleans())
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 def test_writes_of_any_part_touch_only_what_is_the_drivers(
     writes: list[tuple[int, bytes]], poison: bool
 ) -> None:

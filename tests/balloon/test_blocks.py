@@ -72,12 +72,11 @@ class AgainstASet(RuleBasedStateMachine):
         assert self.blocks._blocks.keys() == {page // PAGES for page in self.pages}
 
 
-AgainstASet.TestCase.settings = settings(max_examples=30, stateful_step_count=20)
+AgainstASet.TestCase.settings = settings(stateful_step_count=20)
 TestAgainstASet = AgainstASet.TestCase
 
 
 @given(st.permutations(range(PAGES)))
-@settings(max_examples=30)
 def test_the_order_in_which_pages_come_makes_no_difference(order: list[int]) -> None:
     blocks = BalloonBlocks(BLOCK)
     spans = [blocks.add(page * PAGE_SIZE, (page + 1) * PAGE_SIZE) for page in order]

@@ -30,7 +30,7 @@ def check(pair: BalloonPair, events: list[Event]) -> None:
 
 
 @given(st.integers(0, 2**32), st.sampled_from([1, 2, 8, 32]))
-@settings(max_examples=700)
+@settings(max_examples=7 * settings().max_examples)
 def test_scribbled_rings_hurt_nobody(seed: int, size: int) -> None:
     source = random.Random(seed)
     pair = BalloonPair(size=size, buffer_size=64)
@@ -50,7 +50,7 @@ def test_scribbled_rings_hurt_nobody(seed: int, size: int) -> None:
 
 
 @given(st.binary(max_size=600) | st.lists(st.integers(0, 4096), max_size=100))
-@settings(max_examples=700)
+@settings(max_examples=7 * settings().max_examples)
 def test_page_numbers_never_lead_outside_memory(payload: bytes | list[int]) -> None:
     pair = BalloonPair()
     if isinstance(payload, bytes):
@@ -73,7 +73,7 @@ def test_page_numbers_never_lead_outside_memory(payload: bytes | list[int]) -> N
 @given(
     st.lists(st.tuples(QUEUES, st.binary(max_size=600), st.lists(st.integers(0, 40))), max_size=8)
 )
-@settings(max_examples=500)
+@settings(max_examples=5 * settings().max_examples)
 def test_any_payload_in_any_framing_is_answered(
     requests: list[tuple[Queue, bytes, list[int]]],
 ) -> None:
@@ -156,4 +156,4 @@ class DeviceModel(RuleBasedStateMachine):
 
 
 TestDeviceModel = DeviceModel.TestCase
-TestDeviceModel.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestDeviceModel.settings = settings(stateful_step_count=30)

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aerostat.balloon.abi import Queue
@@ -62,7 +62,6 @@ class Guest:
 
 
 @given(st.integers(0, 1 << 32), st.sampled_from(["little", "big"]), st.sampled_from([1, 2, 8]))
-@settings(max_examples=60)
 def test_no_device_makes_the_driver_raise_or_lose_a_page(
     seed: int, byteorder: Byteorder, size: int
 ) -> None:

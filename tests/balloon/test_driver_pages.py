@@ -57,7 +57,7 @@ class AccountModel(RuleBasedStateMachine):
 
 
 TestAccountModel = AccountModel.TestCase
-TestAccountModel.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestAccountModel.settings = settings(stateful_step_count=30)
 
 
 @pytest.mark.statement("DRV-OP-13")

@@ -205,4 +205,4 @@ class PairModel(RuleBasedStateMachine):
 
 
 TestPairModel = PairModel.TestCase
-TestPairModel.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestPairModel.settings = settings(stateful_step_count=40)

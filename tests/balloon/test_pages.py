@@ -47,7 +47,7 @@ far = st.lists(st.integers(0, 0xFFFFFFFF), max_size=300)
 
 @given(near | far, st.sampled_from(["little", "big"]))
 @example(list(range(255, -1, -1)), "little")
-@settings(max_examples=700)
+@settings(max_examples=7 * settings().max_examples)
 def test_the_pages_are_those_given_once_each(pfns: list[int], byteorder: Byteorder) -> None:
     ranges = merge_pfns(pack(pfns, byteorder), byteorder)
     pages = [
@@ -67,7 +67,7 @@ def covered(ranges: list[tuple[int, int]]) -> list[int]:
 
 
 @given(spans, st.integers(1, 30))
-@settings(max_examples=200)
+@settings(max_examples=2 * settings().max_examples)
 def test_ranges_are_merged_and_cut_and_nothing_is_lost(
     ranges: list[tuple[int, int]], size: int
 ) -> None:

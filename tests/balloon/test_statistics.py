@@ -46,13 +46,13 @@ def test_qemu_keys_are_spelt_as_qemu_spells_them() -> None:
 
 
 @given(statistics, byteorders)
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 def test_what_is_encoded_is_parsed(values: dict[int, int], byteorder: Byteorder) -> None:
     assert parse(encode(values, byteorder), byteorder) == values
 
 
 @given(st.binary(max_size=4000), byteorders)
-@settings(max_examples=500)
+@settings(max_examples=5 * settings().max_examples)
 def test_any_bytes_parse(payload: bytes, byteorder: Byteorder) -> None:
     values = parse(payload, byteorder)
     assert len(values) <= min(len(payload) // 10, MAX_ENTRIES)

@@ -167,6 +167,7 @@ def test_a_second_interrupt_ends_it_at_once(monkeypatch: pytest.MonkeyPatch) -> 
         running.run_manager(config.Config(), running.Showing.JSON, None)
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_ends_it(start: Start) -> None:
     process = start("--json")
     assert process.stdout is not None
@@ -177,6 +178,7 @@ def test_a_reader_that_leaves_ends_it(start: Start) -> None:
     assert complaints(process.stderr.read()) == []
 
 
+@pytest.mark.slow
 def test_a_second_manager_is_refused(start: Start) -> None:
     first = start()
     assert first.stdout is not None

@@ -61,6 +61,7 @@ def wait_for_api(directory: Path, limit: float = 30.0) -> Client:
             return client
 
 
+@pytest.mark.slow
 def test_one_writer_killed_started_again_and_ended(tmp_path: Path) -> None:
     first = start(tmp_path)
     try:

@@ -164,7 +164,7 @@ def turn(loop: Loop, times: int = 3) -> None:
         loop.turn()
 
 
-@settings(max_examples=700)
+@settings(max_examples=7 * settings().max_examples)
 @given(seed=st.integers(0, 2**64 - 1))
 def test_nothing_is_raised_leaked_or_touched(seed: int) -> None:
     can_punch_mapped()  # opens a descriptor of this process, once

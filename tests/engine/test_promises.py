@@ -55,8 +55,8 @@ scenarios = st.tuples(
     st.sampled_from([1, 20]),  # seconds of peace: balloons are empty then, or have settled
     st.lists(event, min_size=5, max_size=16),
 )
-# A scenario is some twenty steps, each checked in full.
-some = settings(max_examples=25)
+# A scenario is some thirty steps, each checked in full.
+some = settings(max_examples=settings().max_examples // 3)
 
 
 def happen(host: Any, name: str, row: int, amount: float, value: float) -> None:
@@ -272,7 +272,7 @@ def test_promise_8_a_bad_guest_harms_no_figure_of_another(world: Make, scenario:
     through(world, scenario, check)
 
 
-@settings(max_examples=8)
+@settings(max_examples=settings().max_examples // 10)
 @given(sizes=st.lists(st.integers(128, 1024), min_size=2, max_size=4), data=st.data())
 def test_promise_9_a_useless_balloon_is_left_alone(
     world: Make, sizes: list[int], data: st.DataObject

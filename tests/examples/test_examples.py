@@ -70,6 +70,7 @@ def test_a_device_is_driven_without_a_vm() -> None:
     ]
 
 
+@pytest.mark.slow
 async def test_watching_a_device_without_a_guest_says_so(run_directory: Path) -> None:
     device = DeviceProcess("lonely", size=64 * MIB, directory=run_directory)
     await device.start()

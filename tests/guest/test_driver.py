@@ -238,7 +238,7 @@ def test_a_silent_device_is_looked_at_less_and_less_but_never_given_up(rig: Any)
     assert rig.actual == 10
 
 
-@settings(max_examples=8)
+@settings(max_examples=settings().max_examples // 6)
 @given(st.lists(st.tuples(st.integers(0, 6000), st.booleans(), st.integers(0, 3)), max_size=8))
 def test_whatever_is_asked_for_no_page_is_lost_or_used_by_two(
     steps: list[tuple[int, bool, int]],

@@ -118,7 +118,7 @@ def test_locked_pages_are_looked_at_again() -> None:
     assert not set(after) & set(before)
 
 
-@settings(max_examples=25)
+@settings(max_examples=settings().max_examples // 2)
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 300)), max_size=30), st.randoms())
 def test_no_page_is_had_twice_and_none_is_kept(
     steps: list[tuple[bool, int]], random: object

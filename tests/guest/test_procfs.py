@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aerostat.balloon.statistics import Tag, encode, parse
@@ -145,7 +145,6 @@ def test_no_proc_is_said_so(tmp_path: Path) -> None:
         ProcFiles(str(tmp_path))
 
 
-@settings(max_examples=50)
 @given(st.text())
 def test_any_text_is_survived(text: str) -> None:
     figures = collect(parse_vmstat(text), parse_meminfo(text), page_size=PAGE)

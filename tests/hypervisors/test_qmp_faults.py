@@ -48,7 +48,9 @@ async def nest(writer: asyncio.StreamWriter) -> None:
     writer.write(b'{"return":' + b"[" * 100_000 + b"]" * 100_000 + b"}\r\n")
 
 
-@pytest.mark.parametrize("fault", [hang, close, junk, lie, flood, nest])
+@pytest.mark.parametrize(
+    "fault", [pytest.param(hang, marks=pytest.mark.slow), close, junk, lie, flood, nest]
+)
 @pytest.mark.parametrize("command", ["query-balloon", "qom-set", "qom-get"])
 async def test_a_bad_monitor_costs_only_itself(laboratory: Any, fault: Any, command: str) -> None:
     good = await laboratory.monitor("good")

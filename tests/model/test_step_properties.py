@@ -62,7 +62,6 @@ def assert_same(one: State | Outcome, other: State | Outcome) -> None:
         assert np.array_equal(getattr(one, field.name), getattr(other, field.name)), field.name
 
 
-@settings(max_examples=60)
 @given(seeds)
 def test_every_byte_is_somewhere_and_counters_never_fall(seed: int) -> None:
     world = World(seed)
@@ -83,7 +82,7 @@ def test_every_byte_is_somewhere_and_counters_never_fall(seed: int) -> None:
         assert (outcome.short >= 0).all()
 
 
-@settings(max_examples=20)
+@settings(max_examples=settings().max_examples // 2)
 @given(seeds)
 def test_what_is_sent_to_the_host_can_be(seed: int) -> None:
     world = World(seed)
@@ -97,7 +96,7 @@ def test_what_is_sent_to_the_host_can_be(seed: int) -> None:
         assert (state.available_memory <= state.total_memory).all()
 
 
-@settings(max_examples=20)
+@settings(max_examples=settings().max_examples // 2)
 @given(seeds, st.integers(0, GUESTS - 1))
 def test_a_guest_alone_comes_to_the_same_as_among_others(seed: int, row: int) -> None:
     world = World(seed)

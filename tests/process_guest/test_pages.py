@@ -42,7 +42,7 @@ def test_scattered_pages_have_no_order_and_the_seed_says_which() -> None:
     assert max(steps.count(1), steps.count(-1)) < 5
 
 
-@settings(max_examples=30)
+@settings(max_examples=settings().max_examples // 2)
 @given(st.sets(st.integers(0, COUNT - 1), min_size=1), st.data())
 def test_what_is_written_is_known_again(pfns: set[int], data: st.DataObject) -> None:
     view = memoryview(bytearray(COUNT * PAGE_SIZE))

@@ -235,7 +235,7 @@ def test_without_agreed_answers_nothing_is_waited_for() -> None:
     pair.close()
 
 
-@settings(max_examples=30)
+@settings(max_examples=settings().max_examples // 2)
 @given(seed=st.integers(0, 2**64 - 1))
 def test_how_the_bytes_are_cut_makes_no_difference(seed: int) -> None:
     results = []

@@ -147,7 +147,7 @@ def answer_from(source: Random, awaited: int) -> bytes:
     return right
 
 
-@settings(max_examples=150)
+@settings(max_examples=2 * settings().max_examples)
 @given(seed=st.integers(0, 2**64 - 1))
 def test_whatever_comes_only_conversation_error_is_raised(seed: int) -> None:
     source = Random(seed)
@@ -212,7 +212,6 @@ def test_what_comes_along_is_closed() -> None:
     assert open_descriptors("memfd:stray") == before
 
 
-@settings(max_examples=100)
 @given(st.binary(max_size=60))
 def test_garbage_on_the_channel_raises_nothing_else(data: bytes) -> None:
     channel = Channel()

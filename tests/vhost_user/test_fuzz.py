@@ -86,7 +86,7 @@ def run(stream: bytes, size: int) -> tuple[list[object], bytes, str | None]:
     return happened, answers, ending
 
 
-@settings(max_examples=3000)
+@settings(max_examples=15 * settings().max_examples)
 @given(seed=st.integers(0, 2**64 - 1), size=st.integers(1, 40))
 def test_how_a_stream_is_cut_makes_no_difference(seed: int, size: int) -> None:
     stream = stream_from(Random(seed))
@@ -95,7 +95,7 @@ def test_how_a_stream_is_cut_makes_no_difference(seed: int, size: int) -> None:
     assert run(stream, 1) == whole
 
 
-@settings(max_examples=500)
+@settings(max_examples=5 * settings().max_examples)
 @given(seed=st.integers(0, 2**64 - 1))
 def test_no_descriptor_is_left_behind(seed: int) -> None:
     source = Random(seed)

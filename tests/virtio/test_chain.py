@@ -192,7 +192,7 @@ def test_reading_stops_at_the_limit(table: Table) -> None:
     st.binary(min_size=64, max_size=64),
     st.integers(0, SIZE - 1),
 )
-@settings(max_examples=1000)
+@settings(max_examples=10 * settings().max_examples)
 def test_any_table_is_a_chain_or_a_bad_chain(direct: bytes, nested: bytes, head: int) -> None:
     table = Table()
     table.memory.write(0, direct)

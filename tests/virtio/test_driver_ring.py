@@ -325,11 +325,11 @@ class RingModel(RuleBasedStateMachine):
 
 
 TestRingModel = RingModel.TestCase
-TestRingModel.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestRingModel.settings = settings(stateful_step_count=40)
 
 
 @given(st.binary(min_size=38, max_size=38), st.integers(1, 4), st.sampled_from(ORDERS))
-@settings(max_examples=150)
+@settings(max_examples=2 * settings().max_examples)
 def test_garbage_in_the_used_ring_gives_each_chain_back_once_or_breaks_it(
     garbage: bytes, chains: int, byteorder: Byteorder
 ) -> None:

@@ -268,7 +268,7 @@ def drain(device: SplitRing) -> int:
 
 
 @given(st.integers(0, 2**32), st.sampled_from([1, 2, 8, 32]))
-@settings(max_examples=1000)
+@settings(max_examples=10 * settings().max_examples)
 def test_scribbled_rings_raise_only_peer_errors(seed: int, size: int) -> None:
     memory = make_memory((0, 0x2000), (0x4000, 0x1000))
     driver = DriverRing(memory, size, 0, index=seed % 65536)
@@ -281,7 +281,7 @@ def test_scribbled_rings_raise_only_peer_errors(seed: int, size: int) -> None:
 
 
 @given(st.binary(min_size=256, max_size=256), st.sampled_from([1, 2, 4]), st.integers(0, 65535))
-@settings(max_examples=500)
+@settings(max_examples=5 * settings().max_examples)
 def test_garbage_rings_raise_only_peer_errors(content: bytes, size: int, base: int) -> None:
     memory = make_memory((0, 0x1000))
     memory.write(0, content)
