@@ -24,9 +24,6 @@ from aerostat.vhost_user.framing import ConversationError
 # One for each queue that the specification knows (virtio 1.2, 5.5.2).
 RING_COUNT = 5
 
-# Reads of one wake-up; then everybody else has a turn.
-READS_PER_TURN = 64
-
 # A front-end that asks on and on without reading the answers is given up here.
 MAX_UNSENT = 64 * 1024
 
@@ -54,6 +51,7 @@ class Link:
         self._channel: OwnedDescriptor | None = None
         self._announcement_due = False
         self._unsent = b""
+        self._blocked = False
         self.closed = False
         connection.setblocking(False)
         loop.watch(connection.fileno(), READ, self._ready)
@@ -86,10 +84,11 @@ class Link:
 
     def _ready(self) -> None:
         try:
-            self._send()
-            for _ in range(READS_PER_TURN):
-                if self.closed or not self._receive():
-                    return
+            if self._unsent:
+                self._send()
+            # Nearly always there is one message, and its sender waits for the answer.
+            while not self.closed and self._receive():
+                pass
         except ConversationError as error:
             self._guest.counters["broken_conversations"] += 1
             self._guest.log(f"front-end cut off: {error}")
@@ -101,7 +100,10 @@ class Link:
             self.close()
 
     def _receive(self) -> bool:
-        """Read up to the end of a message and act on it; false if there is nothing to read."""
+        """Read the next part of a message and act on it; false if the rest has to be waited for.
+
+        A part is its header, or its payload. After a whole message everybody else has a turn.
+        """
         try:
             data, ancillary, flags, _ = self._socket.recvmsg(
                 self._backend.bytes_desired(), _ANCILLARY_SIZE, socket.MSG_CMSG_CLOEXEC
@@ -116,11 +118,13 @@ class Link:
             return False
         while (event := self._backend.next_event()) is not None:
             self._handle(event)
-        self._send()
-        return True
+        if answer := self._backend.data_to_send():
+            self._unsent += answer
+            self._send()
+        return self._backend.within_message
 
     def _send(self) -> None:
-        self._unsent += self._backend.data_to_send()
+        """Send what there is to send, as far as it goes, and the rest when there is room."""
         while self._unsent:
             try:
                 sent = self._socket.send(self._unsent)
@@ -129,7 +133,10 @@ class Link:
             self._unsent = self._unsent[sent:]
         if len(self._unsent) > MAX_UNSENT:
             raise ConversationError("it does not read its answers")
-        self._loop.watch(self._socket.fileno(), READ | (WRITE if self._unsent else 0), self._ready)
+        if self._blocked != bool(self._unsent):
+            self._blocked = bool(self._unsent)
+            events = READ | WRITE if self._blocked else READ
+            self._loop.watch(self._socket.fileno(), events, self._ready)
 
     # ---- requests
 

@@ -90,6 +90,11 @@ class Backend:
         """
         return self._incoming.bytes_desired()
 
+    @property
+    def within_message(self) -> bool:
+        """Whether a message has begun and its end has not come."""
+        return self._incoming.within_message
+
     def receive(self, data: bytes, descriptors: Iterable[int] = ()) -> None:
         """Take bytes and the descriptors that came with them; they are owned here from now on.
 

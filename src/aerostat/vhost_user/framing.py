@@ -34,6 +34,11 @@ class Incoming:
         due = messages.HEADER_SIZE if self._header is None else self._header.size
         return max(due - len(self._input), 1)
 
+    @property
+    def within_message(self) -> bool:
+        """Whether a message has begun and its end has not come."""
+        return self._header is not None or bool(self._input)
+
     def receive(self, data: bytes, descriptors: Iterable[int]) -> None:
         """Take bytes and the descriptors that came with them; `ConversationError` at a flood."""
         self._input += data
