@@ -30,7 +30,7 @@ from bench.devices import ROOT, stop_process
 from bench.harness import Figure, Goal, Measure, cpu_of, in_turns, judge, main
 
 from aerostat.testing.control_client import ControlClient
-from aerostat.testing.guest_load import GuestLoad
+from aerostat.testing.mocks.guest_load import GuestLoad
 from aerostat.units import MIB
 
 _GUEST_SIZE = 4 * MIB

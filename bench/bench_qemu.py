@@ -20,7 +20,8 @@ from typing import NamedTuple
 from bench.guests import BenchGuest, Cost, check_qemu
 from bench.harness import Figure, Goal, in_turns, judge, main
 
-from aerostat.testing import places, qemu, sessions
+from aerostat.testing.guests import qemu
+from aerostat.testing.processes import places, sessions
 from aerostat.units import GIB, KIB, MIB
 
 _MEMFD = "QEMU's own balloon, memfd"

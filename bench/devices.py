@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from aerostat.balloon.abi import PAGE_SIZE, Queue
 from aerostat.balloon.statistics import Tag
 from aerostat.qmp.client import ClientSession, Reply
-from aerostat.testing.mock_driver import BalloonDriver
-from aerostat.testing.mock_frontend import MockFrontend, SharedFile
+from aerostat.testing.mocks.driver import BalloonDriver
+from aerostat.testing.mocks.frontend import MockFrontend, SharedFile
 from aerostat.units import GIB, MIB
 
 ROOT = Path(__file__).resolve().parent.parent

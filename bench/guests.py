@@ -15,12 +15,12 @@ from typing import NamedTuple, Self
 from bench.harness import cpu_of
 
 from aerostat.errors import MissingError
-from aerostat.testing import initramfs, qemu
 from aerostat.testing.control_client import ControlClient
-from aerostat.testing.device_process import DeviceProcess
-from aerostat.testing.parts import find_part
-from aerostat.testing.python_guest import GuestPython
-from aerostat.testing.qemu import QemuGuest
+from aerostat.testing.guests import initramfs, qemu
+from aerostat.testing.guests.parts import find_part
+from aerostat.testing.guests.python import GuestPython
+from aerostat.testing.guests.qemu import QemuGuest
+from aerostat.testing.processes.device import DeviceProcess
 from aerostat.units import GIB, MIB
 
 _GET_IT = "make lab-newer"

@@ -24,7 +24,7 @@ from typing import Any
 from bench.guests import check_qemu
 
 from aerostat.errors import MissingError
-from aerostat.testing import qemu
+from aerostat.testing.guests import qemu
 from aerostat.units import format_size
 from bench import run
 

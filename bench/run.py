@@ -23,7 +23,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from aerostat.testing import places, sessions
+from aerostat.testing.processes import places, sessions
 
 BENCHES = Path(__file__).resolve().parent
 RESULTS = BENCHES.parent / "build" / "bench.json"

@@ -10,7 +10,7 @@ driver writes the same rings.
 from aerostat.balloon.abi import PAGE_SIZE, Queue
 from aerostat.balloon.device import BalloonDevice, Deflate, Inflate, StatisticsArrived
 from aerostat.balloon.statistics import NAMES, Tag
-from aerostat.testing.mock_driver import BalloonDriver, make_memory
+from aerostat.testing.mocks.driver import BalloonDriver, make_memory
 from aerostat.units import MIB, format_size
 from aerostat.virtio.split_ring import SplitRing
 

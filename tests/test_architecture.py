@@ -5,6 +5,7 @@ I/O and reads no clock.
 """
 
 import ast
+import re
 import subprocess
 import sys
 from functools import cache
@@ -26,6 +27,15 @@ IN_GUESTS = (
     "balloon/__init__.py", "balloon/abi.py", "balloon/driver*.py", "balloon/statistics.py",
 )  # fmt: skip
 OLDEST_PYTHON_IN_GUESTS = (3, 9)
+
+KIT: dict[str, set[str]] = {
+    "processes": set(),
+    "guests": {"processes"},
+    "laboratory": {"processes", "guests"},
+    "mocks": set(),
+    "conformance": {"processes", "guests", "laboratory", "mocks"},
+}
+"""The wings of the testing kit, and which others each may import."""
 
 NO_IO = {
     "asyncio", "ctypes", "fcntl", "io", "logging", "mmap", "os", "pathlib", "select", "selectors",
@@ -132,6 +142,34 @@ def test_a_room_is_not_too_full_and_says_what_it_is(path: Path) -> None:
 
     assert len(path.read_text().splitlines()) <= 400
     assert ast.get_docstring(module) or path.name == "__main__.py"
+
+
+@pytest.mark.parametrize("wing", KIT)
+def test_the_wings_of_the_testing_kit_stand_on_each_other_in_order(wing: str) -> None:
+    kit = SOURCE / "testing"
+    modules = [*kit.glob(f"{wing}.py"), *kit.glob(f"{wing}/**/*.py")]
+    others = {
+        name.split(".")[2]
+        for path in modules
+        for name in imports(path)
+        if name.startswith("aerostat.testing.")
+    }
+
+    assert modules
+    assert others & set(KIT) <= KIT[wing] | {wing}
+
+
+@pytest.mark.parametrize(
+    "package", sorted((SOURCE / "testing").rglob("__init__.py")), ids=lambda path: path.parent.name
+)
+def test_the_testing_kit_says_what_rooms_it_has(package: Path) -> None:
+    rooms = {path.stem for path in package.parent.glob("*.py") if path != package}
+    rooms |= {path.parent.name for path in package.parent.glob("*/__init__.py")}
+    (module, *_) = nodes(package)
+    assert isinstance(module, ast.Module)
+    named = set(re.findall(r"`(\w+)`", ast.get_docstring(module) or ""))
+
+    assert rooms <= named
 
 
 def in_guests() -> list[Path]:

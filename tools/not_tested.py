@@ -1,6 +1,7 @@
 """Why a statement of the specification has no test of ours, by its id.
 
-A statement is in this table or carried by a test, never both: tests/testing/test_statements.py.
+A statement is in this table or carried by a test, never both, which is held by
+tests/testing/conformance/test_statements.py.
 """
 
 _NO_HINTING = "free page hinting is neither offered nor taken"

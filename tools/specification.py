@@ -1,7 +1,8 @@
 """Say which tests check which statements of the specification: ``tools/specification.py``.
 
-Writes the tables of docs/specification.md anew, from what `aerostat.testing.statements` has, from
-the marks that the tests carry, and from `NOT_TESTED`. Tests are read, not imported.
+Writes the tables of docs/specification.md anew, from the statements of
+`aerostat.testing.conformance`, from the marks that the tests carry, and from `NOT_TESTED`. Tests
+are read, not imported.
 """
 
 import ast
@@ -16,7 +17,7 @@ sys.path.insert(0, str(ROOT))
 from tools.not_tested import NOT_TESTED  # noqa: E402 - needs the path above
 
 from aerostat.errors import UsageError  # noqa: E402
-from aerostat.testing.statements import (  # noqa: E402
+from aerostat.testing.conformance.statements import (  # noqa: E402
     DEVIATIONS,
     GROUPS,
     STATEMENTS,

@@ -13,7 +13,7 @@ from aerostat.balloon.device import (
     ConfigChanged,
 )
 from aerostat.errors import UsageError
-from aerostat.testing.pair import BalloonPair
+from aerostat.testing.conformance.pair import BalloonPair
 from aerostat.virtio.features import VERSION_1, bit
 from aerostat.virtio.split_ring import SplitRing
 

@@ -4,7 +4,7 @@ import pytest
 
 from aerostat.balloon.abi import PAGE_SIZE
 from aerostat.balloon.device import Event, Inflate, Report, StatisticsArrived
-from aerostat.testing.bad_requests import (
+from aerostat.testing.conformance.bad_requests import (
     CASES,
     GOOD_STATISTICS,
     RING_SIZE,
@@ -14,7 +14,7 @@ from aerostat.testing.bad_requests import (
     returned,
     used_index,
 )
-from aerostat.testing.pair import BalloonPair
+from aerostat.testing.conformance.pair import BalloonPair
 
 MIB = 1 << 20
 SCRATCH = 8 * MIB

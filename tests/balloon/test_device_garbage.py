@@ -8,8 +8,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from aerostat.balloon.abi import PAGE_SIZE, Queue
 from aerostat.balloon.device import Event, Report, StatisticsArrived
-from aerostat.testing.mock_driver import Used
-from aerostat.testing.pair import BalloonPair, page_spans
+from aerostat.testing.conformance.pair import BalloonPair, page_spans
+from aerostat.testing.mocks.driver import Used
 
 PAGES = [*range(1024), *range(2048, 3072)]
 QUEUES = st.sampled_from([Queue.INFLATE, Queue.DEFLATE, Queue.STATS])

@@ -10,8 +10,8 @@ from aerostat.balloon.device import (
     Inflate,
 )
 from aerostat.errors import UsageError
-from aerostat.testing.mock_driver import Used
-from aerostat.testing.pair import BalloonPair, page_spans
+from aerostat.testing.conformance.pair import BalloonPair, page_spans
+from aerostat.testing.mocks.driver import Used
 from aerostat.virtio.chain import NEXT
 
 MIB = 1 << 20

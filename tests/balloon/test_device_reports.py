@@ -4,8 +4,8 @@ import pytest
 
 from aerostat.balloon.abi import PAGE_POISON, PAGE_SIZE, Queue
 from aerostat.balloon.device import DEFAULT_FEATURES, Report
-from aerostat.testing.mock_driver import Used
-from aerostat.testing.pair import BalloonPair, page_spans
+from aerostat.testing.conformance.pair import BalloonPair, page_spans
+from aerostat.testing.mocks.driver import Used
 from aerostat.virtio.features import bit
 
 MIB = 1 << 20

@@ -8,8 +8,8 @@ from aerostat.balloon.device import (
     StatisticsArrived,
 )
 from aerostat.balloon.statistics import MAX_ENTRIES, encode
-from aerostat.testing.mock_driver import BalloonDriver, Used
-from aerostat.testing.pair import BalloonPair, page_spans
+from aerostat.testing.conformance.pair import BalloonPair, page_spans
+from aerostat.testing.mocks.driver import BalloonDriver, Used
 from aerostat.virtio.chain import NEXT
 from aerostat.virtio.features import VERSION_1, bit
 

@@ -19,7 +19,7 @@ from aerostat.balloon.driver_events import (
 )
 from aerostat.balloon.driver_features import DEFAULT_FEATURES, KNOWN_FEATURES
 from aerostat.errors import UsageError
-from aerostat.testing.driver_bench import PAGES_AT, STATISTICS, DriverBench
+from aerostat.testing.conformance.driver_bench import PAGES_AT, STATISTICS, DriverBench
 from aerostat.virtio.features import RING_INDIRECT_DESC, VERSION_1, bit
 from aerostat.virtio.memory import Byteorder
 

@@ -9,7 +9,7 @@ from aerostat.balloon.device import DEFAULT_FEATURES
 from aerostat.balloon.driver_events import Inflated, StatisticsWanted
 from aerostat.balloon.driver_features import KNOWN_FEATURES
 from aerostat.balloon.statistics import encode
-from aerostat.testing.driver_bench import (
+from aerostat.testing.conformance.driver_bench import (
     PAGES_AT,
     PAGES_SIZE,
     STATISTICS,

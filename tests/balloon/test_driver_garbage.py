@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from aerostat.balloon.abi import Queue
 from aerostat.balloon.driver_events import Deflated, DeviceBroken, Reported, StatisticsWanted
 from aerostat.balloon.driver_features import KNOWN_FEATURES
-from aerostat.testing.driver_bench import PAGES_AT, STATISTICS, DriverBench
+from aerostat.testing.conformance.driver_bench import PAGES_AT, STATISTICS, DriverBench
 from aerostat.virtio.features import VERSION_1, bit
 from aerostat.virtio.memory import Byteorder
 

@@ -19,8 +19,8 @@ from hypothesis.stateful import (
 from aerostat.balloon.abi import MUST_TELL_HOST, PAGE_SIZE, Queue
 from aerostat.balloon.driver_features import KNOWN_FEATURES
 from aerostat.balloon.statistics import Tag
-from aerostat.testing.driver_bench import PAGES_SIZE, DriverPair
-from aerostat.testing.watched_device import Offence
+from aerostat.testing.conformance.driver_bench import PAGES_SIZE, DriverPair
+from aerostat.testing.conformance.watched_device import Offence
 from aerostat.virtio.features import RING_INDIRECT_DESC, VERSION_1, bit, has
 from aerostat.virtio.memory import Byteorder
 

@@ -7,7 +7,7 @@ from aerostat.balloon.driver_events import DeviceBroken, StatisticsWanted
 from aerostat.balloon.driver_features import DEFAULT_FEATURES, FEATURES_OF_2009
 from aerostat.balloon.statistics import Tag, parse
 from aerostat.errors import UsageError
-from aerostat.testing.driver_bench import STATISTICS, DriverBench
+from aerostat.testing.conformance.driver_bench import STATISTICS, DriverBench
 from aerostat.virtio.memory import Byteorder
 
 SIX = dict.fromkeys(range(6), 0x0102030405060708)

@@ -39,7 +39,7 @@ FIGURE = {
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that has everything but KVM."""
     monkeypatch.setattr(kvm, "check_qemu", lambda: None)
-    monkeypatch.setattr("aerostat.testing.qemu.find_program", lambda: "qemu")
+    monkeypatch.setattr("aerostat.testing.guests.qemu.find_program", lambda: "qemu")
     monkeypatch.setattr(kvm, "machine", lambda _: FACTS)
     monkeypatch.setenv("AEROSTAT_ACCELERATOR", "none")
 

@@ -14,7 +14,7 @@ from aerostat.daemon.api import Api
 from aerostat.daemon.config import Config, parse
 from aerostat.daemon.manager import Manager
 from aerostat.host.budget import HostReading
-from aerostat.testing.fake_connector import FakeConnector, FakeGuest
+from aerostat.testing.mocks.connector import FakeConnector, FakeGuest
 from aerostat.units import GIB, MIB
 
 

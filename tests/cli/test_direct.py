@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from aerostat.cli import direct
-from aerostat.testing.device_process import DeviceProcess
+from aerostat.testing.processes.device import DeviceProcess
 from aerostat.units import MIB
 
 Call = Callable[..., tuple[int, str, str]]

@@ -18,7 +18,7 @@ from aerostat.daemon import config
 from aerostat.daemon.config import Amount
 from aerostat.daemon.snapshot import Snapshot
 from aerostat.errors import UsageError
-from aerostat.testing.device_process import DeviceProcess
+from aerostat.testing.processes.device import DeviceProcess
 from aerostat.units import GIB, MIB
 
 Call = Callable[..., tuple[int, str, str]]

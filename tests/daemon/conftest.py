@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from aerostat.testing.clock import VirtualClock
-from aerostat.testing.house import House
+from aerostat.testing.mocks.clock import VirtualClock
+from aerostat.testing.mocks.house import House
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from aerostat.daemon.config import parse
 from aerostat.daemon.snapshot import Snapshot
 from aerostat.errors import LinkError, UsageError
 from aerostat.hypervisors.base import GuestInfo
-from aerostat.testing.fake_connector import FakeConnector
-from aerostat.testing.house import House
+from aerostat.testing.mocks.connector import FakeConnector
+from aerostat.testing.mocks.house import House
 from aerostat.units import MIB
 
 Ask = Callable[..., Awaitable[Any]]

@@ -15,9 +15,9 @@ from aerostat.daemon.snapshot import MoveRow, Snapshot
 from aerostat.errors import LinkError, MissingError, UsageError
 from aerostat.host.budget import HostReading
 from aerostat.hypervisors.base import GuestInfo
-from aerostat.testing.clock import VirtualClock
-from aerostat.testing.fake_connector import FakeConnector, FakeGuest
-from aerostat.testing.house import House
+from aerostat.testing.mocks.clock import VirtualClock
+from aerostat.testing.mocks.connector import FakeConnector, FakeGuest
+from aerostat.testing.mocks.house import House
 from aerostat.units import GIB, MIB
 
 

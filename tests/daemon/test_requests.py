@@ -12,9 +12,9 @@ from aerostat.daemon.sampler import Seen
 from aerostat.engine.plan import Move, Plan, Reason
 from aerostat.errors import LinkError
 from aerostat.hypervisors.base import GuestInfo
-from aerostat.testing.clock import VirtualClock
-from aerostat.testing.fake_connector import FakeConnector
-from aerostat.testing.house import House
+from aerostat.testing.mocks.clock import VirtualClock
+from aerostat.testing.mocks.connector import FakeConnector
+from aerostat.testing.mocks.house import House
 from aerostat.units import MIB
 
 

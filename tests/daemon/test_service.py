@@ -28,7 +28,7 @@ import asyncio, sys
 from aerostat.daemon.config import parse
 from aerostat.daemon.service import serve
 from aerostat.errors import UsageError
-from aerostat.testing.fake_connector import FakeConnector, FakeGuest
+from aerostat.testing.mocks.connector import FakeConnector, FakeGuest
 from aerostat.units import MIB
 
 directory = sys.argv[1]

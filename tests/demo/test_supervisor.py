@@ -9,8 +9,8 @@ import pytest
 from aerostat.demo import supervisor as room
 from aerostat.demo.supervisor import Supervisor
 from aerostat.errors import LinkError, PeerError
-from aerostat.testing.uml import UmlGuest
-from aerostat.testing.workload import Workload, idle
+from aerostat.model.workload import Workload, idle
+from aerostat.testing.guests.uml import UmlGuest
 
 
 class FakeGuest:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from aerostat.testing.control_client import ControlClient
-from aerostat.testing.device_process import DeviceProcess
-from aerostat.testing.mock_frontend import SharedFile
+from aerostat.testing.mocks.frontend import SharedFile
+from aerostat.testing.processes.device import DeviceProcess
 
 MIB = 1 << 20
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from aerostat.balloon.abi import PAGE_SIZE, Queue
-from aerostat.testing.bad_messages import MEMORY_SIZE, MESSAGES, Message
+from aerostat.testing.conformance.bad_messages import MEMORY_SIZE, MESSAGES, Message
 from aerostat.testing.control_client import ControlClient
-from aerostat.testing.device_process import DeviceProcess
-from aerostat.testing.mock_frontend import PROTOCOL_FEATURES, SharedFile
-from aerostat.testing.mock_guest import MockGuest
+from aerostat.testing.mocks.frontend import PROTOCOL_FEATURES, SharedFile
+from aerostat.testing.mocks.guest import MockGuest
+from aerostat.testing.processes.device import DeviceProcess
 from aerostat.vhost_user import messages
 from aerostat.vhost_user.messages import ProtocolFeature, Request
 

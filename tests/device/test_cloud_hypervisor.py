@@ -14,10 +14,10 @@ import pytest
 
 from aerostat.balloon.abi import PAGE_SIZE, Queue
 from aerostat.testing.control_client import ControlClient
-from aerostat.testing.device_process import DeviceProcess
-from aerostat.testing.mock_driver import BalloonDriver
-from aerostat.testing.mock_frontend import USER_BASE, MockFrontend, SharedFile
-from aerostat.testing.mock_guest import QUEUES
+from aerostat.testing.mocks.driver import BalloonDriver
+from aerostat.testing.mocks.frontend import USER_BASE, MockFrontend, SharedFile
+from aerostat.testing.mocks.guest import QUEUES
+from aerostat.testing.processes.device import DeviceProcess
 from aerostat.vhost_user import messages
 from aerostat.vhost_user.messages import (
     ConfigPart,

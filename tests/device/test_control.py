@@ -11,8 +11,8 @@ from aerostat.device.commands import QOM_PATH, QOM_TYPE
 from aerostat.device.control import MAX_CLIENTS
 from aerostat.errors import LinkError
 from aerostat.testing.control_client import CommandFailed, ControlClient
-from aerostat.testing.device_process import DeviceProcess
-from aerostat.testing.mock_frontend import MockFrontend, SharedFile
+from aerostat.testing.mocks.frontend import MockFrontend, SharedFile
+from aerostat.testing.processes.device import DeviceProcess
 
 MIB = 1 << 20
 

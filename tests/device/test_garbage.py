@@ -19,8 +19,8 @@ from aerostat.device.log import Log
 from aerostat.device.loop import Loop
 from aerostat.device.punch import can_punch_mapped
 from aerostat.testing.descriptors import open_descriptors
-from aerostat.testing.mock_driver import BalloonDriver
-from aerostat.testing.mock_frontend import USER_BASE, SharedFile
+from aerostat.testing.mocks.driver import BalloonDriver
+from aerostat.testing.mocks.frontend import USER_BASE, SharedFile
 from aerostat.vhost_user import messages
 from aerostat.vhost_user.messages import (
     ConfigPart,

@@ -7,9 +7,9 @@ import pytest
 
 from aerostat.balloon.abi import PAGE_SIZE, Queue
 from aerostat.testing.control_client import ControlClient
-from aerostat.testing.device_process import DeviceProcess
-from aerostat.testing.mock_frontend import SharedFile
-from aerostat.testing.mock_guest import QUEUES, MockGuest
+from aerostat.testing.mocks.frontend import SharedFile
+from aerostat.testing.mocks.guest import QUEUES, MockGuest
+from aerostat.testing.processes.device import DeviceProcess
 
 COUNT = 6  # of huge pages; the rings are in the first
 RESERVED = Path("/proc/sys/vm/nr_hugepages")

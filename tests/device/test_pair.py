@@ -10,9 +10,9 @@ import pytest
 from aerostat.balloon.abi import PAGE_SIZE, Queue
 from aerostat.balloon.statistics import QEMU_KEYS, Tag
 from aerostat.testing.control_client import ControlClient
-from aerostat.testing.device_process import DeviceProcess
-from aerostat.testing.mock_frontend import MockFrontend, SharedFile
-from aerostat.testing.mock_guest import MockGuest
+from aerostat.testing.mocks.frontend import MockFrontend, SharedFile
+from aerostat.testing.mocks.guest import MockGuest
+from aerostat.testing.processes.device import DeviceProcess
 from aerostat.vhost_user import messages
 from aerostat.vhost_user.messages import RegionDescription, Request
 

@@ -15,7 +15,7 @@ from aerostat.device.__main__ import main, parse
 from aerostat.device.server import Options
 from aerostat.errors import LinkError, UsageError
 from aerostat.testing.control_client import ControlClient
-from aerostat.testing.mock_frontend import MockFrontend, SharedFile
+from aerostat.testing.mocks.frontend import MockFrontend, SharedFile
 from aerostat.virtio.features import has
 
 MIB = 1 << 20

@@ -9,10 +9,10 @@ import pytest
 
 from aerostat.balloon.statistics import QEMU_KEYS, Tag
 from aerostat.testing.control_client import ControlClient
-from aerostat.testing.device_process import DeviceProcess
+from aerostat.testing.guests.qemu import Parts, QemuGuest, find_generic_program
 from aerostat.testing.polling import until
+from aerostat.testing.processes.device import DeviceProcess
 from aerostat.testing.pytest_plugin import optional_part
-from aerostat.testing.qemu import Parts, QemuGuest, find_generic_program
 from aerostat.units import MIB
 
 pytestmark = [pytest.mark.qemu, pytest.mark.timeout(180)]

@@ -8,9 +8,9 @@ import pytest
 
 from aerostat.balloon.abi import MUST_TELL_HOST, PAGE_POISON, PAGE_SIZE, Queue
 from aerostat.balloon.device import DEFAULT_FEATURES
-from aerostat.testing.device_process import DeviceProcess
-from aerostat.testing.mock_driver import BalloonDriver
-from aerostat.testing.mock_frontend import MockFrontend, SharedFile
+from aerostat.testing.mocks.driver import BalloonDriver
+from aerostat.testing.mocks.frontend import MockFrontend, SharedFile
+from aerostat.testing.processes.device import DeviceProcess
 from aerostat.units import MIB
 from aerostat.virtio.features import VERSION_1, bit
 

@@ -12,11 +12,11 @@ import pytest
 
 from aerostat.balloon.statistics import QEMU_KEYS, Tag
 from aerostat.testing.control_client import ControlClient
+from aerostat.testing.guests.parts import find_newer_uml
+from aerostat.testing.guests.uml import UmlGuest
 from aerostat.testing.laboratory import Laboratory
-from aerostat.testing.parts import find_newer_uml
 from aerostat.testing.polling import until
 from aerostat.testing.pytest_plugin import optional_part
-from aerostat.testing.uml import UmlGuest
 from aerostat.units import GIB, MIB
 
 pytestmark = pytest.mark.uml

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from aerostat.model import workload
+from aerostat.model.workload import Step, Workload
 from aerostat.testing.control_client import ControlClient
+from aerostat.testing.guests.shell import ShellGuest
+from aerostat.testing.guests.uml import UmlGuest
 from aerostat.testing.laboratory import Laboratory
-from aerostat.testing.shell_guest import ShellGuest
-from aerostat.testing.uml import UmlGuest
-from aerostat.testing.workload import Step, Workload
 from aerostat.units import MIB
 
 PAGE = "docs/laboratory.md"
@@ -63,7 +63,7 @@ def test_the_workloads_and_calls_that_are_named_exist(document: Callable[[str], 
 
 def test_the_rooms_without_guests_are_there(document: Callable[[str], Any]) -> None:
     section = document(PAGE).section("Without a guest")
-    named = re.findall(r"`(\w+)\.([A-Z]\w+)`", section)
+    named = re.findall(r"`([a-z_.]+)\.([A-Z]\w+)`", section)
 
     assert len(named) >= 5
     for room, name in named:

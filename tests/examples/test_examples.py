@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from aerostat.testing.device_process import DeviceProcess
 from aerostat.testing.laboratory import Laboratory
+from aerostat.testing.processes.device import DeviceProcess
 from aerostat.units import MIB
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -8,7 +8,7 @@ import pytest
 from aerostat.balloon.device import DEFAULT_FEATURES, BalloonDevice
 from aerostat.balloon.statistics import Tag
 from aerostat.guest.driver import GuestDriver
-from aerostat.testing.fake_pci import FakeBalloon, FakePages, FakeRoom
+from aerostat.testing.mocks.pci import FakeBalloon, FakePages, FakeRoom
 
 PAGE = 4096
 

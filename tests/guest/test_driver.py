@@ -12,7 +12,7 @@ from aerostat.balloon.device import DEFAULT_FEATURES, BalloonDevice
 from aerostat.balloon.statistics import Tag
 from aerostat.errors import PeerError
 from aerostat.guest.driver import IDLE, GuestDriver, choose
-from aerostat.testing.fake_pci import FakeBalloon, FakePages, FakeRoom
+from aerostat.testing.mocks.pci import FakeBalloon, FakePages, FakeRoom
 from aerostat.units import MIB
 from aerostat.virtio.features import VERSION_1, bit, has
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from aerostat.testing.control_client import BALLOON, ControlClient
-from aerostat.testing.parts import find_part
+from aerostat.testing.guests.parts import find_part
+from aerostat.testing.guests.python import GuestPython, PythonGuest, package_files
 from aerostat.testing.polling import until
 from aerostat.testing.pytest_plugin import optional_part
-from aerostat.testing.python_guest import GuestPython, PythonGuest, package_files
 from aerostat.units import MIB
 
 pytestmark = [pytest.mark.qemu, pytest.mark.timeout(300)]

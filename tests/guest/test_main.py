@@ -13,7 +13,7 @@ from aerostat.guest.log import Log
 from aerostat.guest.pci import Function, choose_balloon
 from aerostat.guest.permissions import NoDeviceError, NotPermittedError, require_root
 from aerostat.guest.room import Room, reserve
-from aerostat.testing.fake_sysfs import STRUCTURES, make_function
+from aerostat.testing.mocks.sysfs import STRUCTURES, make_function
 from aerostat.units import GIB, MIB
 
 

@@ -13,11 +13,11 @@ import pytest
 from aerostat.balloon.statistics import QEMU_KEYS, Tag
 from aerostat.guest.procfs import collect
 from aerostat.testing.control_client import ControlClient
-from aerostat.testing.parts import GET_NEWER, find_part
+from aerostat.testing.guests.parts import GET_NEWER, find_part
+from aerostat.testing.guests.python import PythonGuest, package_files
+from aerostat.testing.guests.qemu import Parts
 from aerostat.testing.polling import until
 from aerostat.testing.pytest_plugin import optional_part
-from aerostat.testing.python_guest import PythonGuest, package_files
-from aerostat.testing.qemu import Parts
 from aerostat.units import MIB
 
 pytestmark = [pytest.mark.qemu, pytest.mark.timeout(400)]

@@ -16,7 +16,7 @@ from aerostat.guest.permissions import (
 )
 from aerostat.guest.registers import MappedRegisters, PortRegisters
 from aerostat.guest.transport import open_transport
-from aerostat.testing.fake_sysfs import STRUCTURES, make_function
+from aerostat.testing.mocks.sysfs import STRUCTURES, make_function
 from aerostat.virtio.driver_ring import lay_out
 
 HERE = "0000:00:04.0"

@@ -7,7 +7,7 @@ from aerostat.errors import PeerError
 from aerostat.guest import transport
 from aerostat.guest.driver import GuestDriver
 from aerostat.guest.transport import Transport
-from aerostat.testing.fake_pci import FakeBalloon, FakePages, FakeRoom
+from aerostat.testing.mocks.pci import FakeBalloon, FakePages, FakeRoom
 
 QUEUE_REGISTERS = {
     *("queue_select", "queue_size", "queue_enable"),

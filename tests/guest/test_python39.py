@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from aerostat.testing.control_client import ControlClient
-from aerostat.testing.parts import find_part
+from aerostat.testing.guests.parts import find_part
+from aerostat.testing.guests.python import GuestPython, PythonGuest, package_files
 from aerostat.testing.polling import until
 from aerostat.testing.pytest_plugin import optional_part
-from aerostat.testing.python_guest import GuestPython, PythonGuest, package_files
 from aerostat.units import MIB
 
 pytestmark = [pytest.mark.qemu, pytest.mark.timeout(180)]

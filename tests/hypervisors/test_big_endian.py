@@ -15,10 +15,10 @@ from aerostat.balloon.statistics import Tag
 from aerostat.cli.main import invoke
 from aerostat.hypervisors.base import Reading
 from aerostat.hypervisors.qmp import QmpConnector
-from aerostat.testing.boards import S390X
+from aerostat.testing.guests.boards import S390X
+from aerostat.testing.guests.qemu import Parts, QemuGuest
 from aerostat.testing.polling import until
 from aerostat.testing.pytest_plugin import optional_part
-from aerostat.testing.qemu import Parts, QemuGuest
 from aerostat.units import MIB
 
 pytestmark = [pytest.mark.qemu, pytest.mark.timeout(180)]

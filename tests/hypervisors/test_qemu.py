@@ -11,7 +11,7 @@ from aerostat.hypervisors import qmp
 from aerostat.hypervisors.base import GuestInfo, Reading
 from aerostat.hypervisors.link import Ask, open_link
 from aerostat.hypervisors.qmp import QmpConnector
-from aerostat.testing.qemu import find_program
+from aerostat.testing.guests.qemu import find_program
 
 MIB = 1 << 20
 

@@ -11,7 +11,7 @@ from aerostat.balloon.statistics import Tag
 from aerostat.errors import MissingError
 from aerostat.hypervisors.base import Reading
 from aerostat.hypervisors.qmp import QmpConnector
-from aerostat.testing.qemu import Parts, QemuGuest
+from aerostat.testing.guests.qemu import Parts, QemuGuest
 from aerostat.units import MIB
 
 pytestmark = [pytest.mark.qemu, pytest.mark.timeout(180)]

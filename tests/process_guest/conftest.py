@@ -11,8 +11,8 @@ from aerostat.device.loop import Loop
 from aerostat.process_guest.interface import DriverOptions
 from aerostat.testing.control_client import ControlClient
 from aerostat.testing.descriptors import open_descriptors
-from aerostat.testing.device_process import DeviceProcess
-from aerostat.testing.still_guest import StillGuest
+from aerostat.testing.mocks.still_guest import StillGuest
+from aerostat.testing.processes.device import DeviceProcess
 
 MIB = 1 << 20
 SIZE = 128 * MIB

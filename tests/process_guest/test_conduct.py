@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from aerostat.balloon.abi import Queue
-from aerostat.testing.device_thread import serve_in_thread
-from aerostat.testing.nursery import Nursery
-from aerostat.testing.process_guest import ProcessGuest
-from aerostat.testing.watched_device import WatchedDevice
-from aerostat.testing.watched_guest import Marks, WatchedGuest
+from aerostat.testing.conformance.device_thread import serve_in_thread
+from aerostat.testing.conformance.watched_device import WatchedDevice
+from aerostat.testing.conformance.watched_guest import Marks, WatchedGuest
+from aerostat.testing.guests.process import ProcessGuest
+from aerostat.testing.processes.nursery import Nursery
 
 MIB = 1 << 20
 SIZE = 96 * MIB

@@ -9,7 +9,7 @@ from aerostat.balloon.abi import DEFLATE_ON_OOM, PAGE_POISON, PAGE_REPORTING, PA
 from aerostat.balloon.driver_features import DEFAULT_FEATURES, FEATURES_OF_2009, KNOWN_FEATURES
 from aerostat.balloon.statistics import Tag
 from aerostat.process_guest.interface import MAX_QUEUE_SIZE, RESERVED_SIZE, DriverOptions, State
-from aerostat.testing.still_guest import StillGuest
+from aerostat.testing.mocks.still_guest import StillGuest
 from aerostat.virtio.features import bit, has
 
 MIB = 1 << 20

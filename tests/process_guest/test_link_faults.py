@@ -16,7 +16,7 @@ from aerostat.errors import AerostatError, LinkError, PeerError, UsageError
 from aerostat.process_guest.interface import RESERVED_SIZE, DriverOptions, State
 from aerostat.process_guest.link import DeviceLink
 from aerostat.process_guest.memory import GuestMemoryFile
-from aerostat.testing.still_guest import StillGuest, StillKernel
+from aerostat.testing.mocks.still_guest import StillGuest, StillKernel
 from aerostat.vhost_user import events, messages
 from aerostat.vhost_user.backend import Backend
 from aerostat.vhost_user.messages import BackendRequest, ProtocolFeature, Request

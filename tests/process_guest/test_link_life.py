@@ -9,7 +9,7 @@ import pytest
 from aerostat.balloon.abi import PAGE_SIZE
 from aerostat.balloon.driver_features import KNOWN_FEATURES
 from aerostat.process_guest.interface import DriverOptions, State
-from aerostat.testing.still_guest import StillGuest
+from aerostat.testing.mocks.still_guest import StillGuest
 from aerostat.virtio.features import VERSION_1, has
 
 MIB = 1 << 20

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from aerostat.testing.laboratory import Laboratory
-from aerostat.testing.manager_process import ManagerProcess
+from aerostat.testing.processes.manager import ManagerProcess
 
 
 @pytest.fixture

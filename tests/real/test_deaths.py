@@ -16,10 +16,10 @@ from aerostat.daemon.snapshot import Snapshot
 from aerostat.hypervisors.base import Reading
 from aerostat.hypervisors.qmp import QmpConnector
 from aerostat.testing.control_client import ControlClient
-from aerostat.testing.device_process import DeviceProcess
+from aerostat.testing.guests.uml import UmlGuest
 from aerostat.testing.laboratory import Laboratory
-from aerostat.testing.manager_process import ManagerProcess
-from aerostat.testing.uml import UmlGuest
+from aerostat.testing.processes.device import DeviceProcess
+from aerostat.testing.processes.manager import ManagerProcess
 from aerostat.units import MIB
 
 pytestmark = pytest.mark.uml

@@ -25,11 +25,11 @@ from aerostat.balloon.device import (
     Inflate,
     Request,
 )
+from aerostat.testing.conformance.device_thread import serve_in_thread
 from aerostat.testing.control_client import ControlClient
-from aerostat.testing.device_thread import serve_in_thread
+from aerostat.testing.guests.uml import UmlGuest
 from aerostat.testing.polling import until
-from aerostat.testing.sessions import Session
-from aerostat.testing.uml import UmlGuest
+from aerostat.testing.processes.sessions import Session
 from aerostat.units import MIB
 from aerostat.virtio.features import bit
 from aerostat.virtio.memory import Region

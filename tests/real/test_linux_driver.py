@@ -1,7 +1,7 @@
 """Linux's own balloon driver, watched by our device: does it keep what the specification says?
 
 The device runs in this process, in a thread, and is a `WatchedDevice`. What Linux is found to do
-otherwise belongs into `aerostat.testing.statements.deviations`.
+otherwise belongs into `aerostat.testing.conformance.statements.deviations`.
 """
 
 import contextlib
@@ -14,11 +14,11 @@ import pytest
 
 from aerostat.balloon.abi import DEFLATE_ON_OOM, PAGE_POISON, PAGE_REPORTING, PAGE_SIZE, Queue
 from aerostat.balloon.device import DEFAULT_FEATURES
-from aerostat.testing.device_thread import serve_in_thread
+from aerostat.testing.conformance.device_thread import serve_in_thread
+from aerostat.testing.conformance.watched_device import WatchedDevice
+from aerostat.testing.conformance.watched_guest import Marks, WatchedGuest
+from aerostat.testing.guests.uml import UmlGuest
 from aerostat.testing.polling import until
-from aerostat.testing.uml import UmlGuest
-from aerostat.testing.watched_device import WatchedDevice
-from aerostat.testing.watched_guest import Marks, WatchedGuest
 from aerostat.units import MIB
 from aerostat.virtio.features import bit, has
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from aerostat.daemon.snapshot import GuestRow, Snapshot
-from aerostat.testing.manager_process import ManagerProcess
-from aerostat.testing.qemu import QemuGuest
+from aerostat.testing.guests.qemu import QemuGuest
+from aerostat.testing.processes.manager import ManagerProcess
 from aerostat.units import MIB
 
 pytestmark = [pytest.mark.qemu, pytest.mark.timeout(180)]

@@ -10,12 +10,12 @@ import pytest
 
 from aerostat.balloon.statistics import NAMES
 from aerostat.daemon.snapshot import GuestRow, Snapshot
+from aerostat.model.workload import Step, Workload
 from aerostat.testing.control_client import ControlClient
+from aerostat.testing.guests.uml import UmlGuest
 from aerostat.testing.laboratory import Laboratory
-from aerostat.testing.manager_process import ManagerProcess
 from aerostat.testing.polling import until
-from aerostat.testing.uml import UmlGuest
-from aerostat.testing.workload import Step, Workload
+from aerostat.testing.processes.manager import ManagerProcess
 from aerostat.units import MIB
 
 pytestmark = pytest.mark.uml

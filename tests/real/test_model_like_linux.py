@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import pytest
 
 from aerostat.errors import PeerError
+from aerostat.model.workload import Step, Workload
 from aerostat.testing.control_client import ControlClient
 from aerostat.testing.laboratory import Guest, Laboratory
 from aerostat.testing.polling import until
-from aerostat.testing.workload import Step, Workload
 from aerostat.units import GIB, MIB
 
 pytestmark = [pytest.mark.uml, pytest.mark.slow]

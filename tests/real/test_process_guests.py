@@ -7,12 +7,12 @@ import pytest
 
 from aerostat.balloon.statistics import QEMU_KEYS, Tag
 from aerostat.daemon.snapshot import GuestRow, Snapshot
+from aerostat.model.workload import Step, Workload, burst, reader
 from aerostat.testing.control_client import ControlClient
+from aerostat.testing.guests.process import ProcessGuest
 from aerostat.testing.laboratory import Laboratory
-from aerostat.testing.manager_process import ManagerProcess
 from aerostat.testing.polling import until
-from aerostat.testing.process_guest import ProcessGuest
-from aerostat.testing.workload import Step, Workload, burst, reader
+from aerostat.testing.processes.manager import ManagerProcess
 from aerostat.units import MIB
 
 pytestmark = pytest.mark.slow

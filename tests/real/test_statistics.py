@@ -14,11 +14,12 @@ from aerostat.balloon.abi import PAGE_SIZE
 from aerostat.balloon.statistics import Tag
 from aerostat.hypervisors.base import Reading
 from aerostat.hypervisors.qmp import QmpConnector
-from aerostat.testing import places, sessions, workload
+from aerostat.model import workload
+from aerostat.testing.guests.qemu import QemuGuest
+from aerostat.testing.guests.uml import UmlGuest
 from aerostat.testing.laboratory import Laboratory
 from aerostat.testing.polling import until
-from aerostat.testing.qemu import QemuGuest
-from aerostat.testing.uml import UmlGuest
+from aerostat.testing.processes import places, sessions
 from aerostat.units import KIB, MIB
 
 # One boot for all tests of a kind of guest.

@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from aerostat.testing import workload
+from aerostat.model import workload
 from aerostat.testing.control_client import ControlClient
+from aerostat.testing.guests.uml import UmlGuest
 from aerostat.testing.laboratory import Laboratory
 from aerostat.testing.polling import until
-from aerostat.testing.uml import UmlGuest
 from aerostat.units import MIB
 
 pytestmark = pytest.mark.uml

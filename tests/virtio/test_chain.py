@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aerostat.testing.mock_driver import DriverRing, make_memory
+from aerostat.testing.mocks.driver import DriverRing, make_memory
 from aerostat.virtio.chain import (
     INDIRECT,
     MAX_TABLE_DESCRIPTORS,

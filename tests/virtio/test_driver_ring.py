@@ -14,7 +14,7 @@ from hypothesis.stateful import (
 )
 
 from aerostat.errors import UsageError
-from aerostat.testing.mock_driver import make_memory
+from aerostat.testing.mocks.driver import make_memory
 from aerostat.virtio.chain import DESCRIPTORS, INDIRECT, NEXT, WRITE, Chain
 from aerostat.virtio.driver_ring import DriverRing, RingLayout, Used, lay_out
 from aerostat.virtio.memory import Byteorder

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aerostat.errors import MissingError, UsageError
-from aerostat.testing.mock_driver import USER_BASE, make_memory
+from aerostat.testing.mocks.driver import USER_BASE, make_memory
 from aerostat.virtio.memory import (
     BadAddress,
     GuestMemory,

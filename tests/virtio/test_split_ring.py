@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aerostat.testing.mock_driver import DriverRing, Used, make_memory
+from aerostat.testing.mocks.driver import DriverRing, Used, make_memory
 from aerostat.virtio.chain import NEXT, BadChain, Chain
 from aerostat.virtio.memory import BadAddress, GuestMemory, Region
 from aerostat.virtio.split_ring import BrokenRing, SplitRing, areas

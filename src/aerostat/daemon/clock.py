@@ -1,7 +1,7 @@
 """The manager's clock, and waiting with a limit by it.
 
 Only `monotonic` is used for decisions; `wall` goes into the journal and the views. Tests put
-`aerostat.testing.clock.VirtualClock` in its place.
+`aerostat.testing.mocks.clock.VirtualClock` in its place.
 """
 
 import asyncio

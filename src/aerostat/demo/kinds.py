@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from aerostat.errors import MissingError
+from aerostat.testing.guests.uml import find_kernel, modules_directory
 from aerostat.testing.laboratory import Guest, Laboratory
-from aerostat.testing.uml import find_kernel, modules_directory
 from aerostat.units import format_size
 
 AUTO = "auto"

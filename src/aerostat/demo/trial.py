@@ -26,9 +26,9 @@ from aerostat.demo.supervisor import Supervisor
 from aerostat.errors import MissingError
 from aerostat.host.meminfo import read_meminfo
 from aerostat.hypervisors.qmp import QmpConnector
-from aerostat.testing.device_process import DeviceProcess
 from aerostat.testing.laboratory import Guest, Laboratory
-from aerostat.testing.places import SHARED_MEMORY
+from aerostat.testing.processes.device import DeviceProcess
+from aerostat.testing.processes.places import SHARED_MEMORY
 from aerostat.units import format_size
 
 # Two boot at once: more gain nothing on a small machine, and time out on a very small one.

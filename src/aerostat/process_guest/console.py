@@ -1,8 +1,8 @@
 """A process guest's console: requests and answers, one JSON object a line, over a socket.
 
-The laboratory's guests all speak so (`aerostat.testing.console` is the other end): a guest says
-``{"hello": ...}`` when it is up, is asked ``{"id", "do", ...}``, and answers ``{"id", "result"}``
-or ``{"id", "error"}``. Touches the socket. Standard library only.
+The laboratory's guests all speak so (`aerostat.testing.guests.console` is the other end): a guest
+says ``{"hello": ...}`` when it is up, is asked ``{"id", "do", ...}``, and answers
+``{"id", "result"}`` or ``{"id", "error"}``. Touches the socket. Standard library only.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """A laboratory: guests on balloon devices, and a clean end whatever happens.
 
-Guests are user-mode Linux, or processes (`process_guest`), which need nothing but Python.
+Guests are user-mode Linux, or processes, which need nothing but Python.
 
 Touches processes, its own run directory, and leftovers of laboratories that were killed.
 """
@@ -14,11 +14,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from aerostat.testing import places, sessions
-from aerostat.testing.device_process import DeviceProcess
-from aerostat.testing.nursery import Nursery
-from aerostat.testing.process_guest import ProcessGuest
-from aerostat.testing.uml import UmlGuest
+from aerostat.testing.guests.process import ProcessGuest
+from aerostat.testing.guests.uml import UmlGuest
+from aerostat.testing.processes import places, sessions
+from aerostat.testing.processes.device import DeviceProcess
+from aerostat.testing.processes.nursery import Nursery
 
 Guest = UmlGuest | ProcessGuest
 

@@ -14,8 +14,9 @@ import pytest
 import pytest_asyncio
 
 from aerostat.errors import MissingError
-from aerostat.testing import places, qemu, sessions, uml
+from aerostat.testing.guests import qemu, uml
 from aerostat.testing.laboratory import Laboratory
+from aerostat.testing.processes import places, sessions
 from aerostat.units import GIB
 
 # Room that is looked for; a test with more guests than this holds makes a laboratory of its own.

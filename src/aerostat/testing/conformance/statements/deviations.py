@@ -1,0 +1,42 @@
+"""What real devices and drivers are known to do otherwise than the specification says.
+
+Pure. A test of other people's code should call these known, not new. Beside each implementation
+is the version, or the time of the source, in which it was seen or read.
+"""
+
+from aerostat.testing.conformance.statements.terms import Deviation
+
+DEVIATIONS = (
+    Deviation(
+        "Linux 7.2", "ST-DRV-3",
+        "notifies the statistics queue while it sets the queues up",
+    ),
+    Deviation(
+        "Linux 7.2", "DRV-POISON-2",
+        "does not write poison_val again when it sets the device up after a suspend",
+    ),
+    Deviation(
+        "Linux 6.1 to 7.2", "DRV-STATS-5",
+        "sends 160, 140, 80 or 40 bytes: whole entries, not multiples of 6",
+    ),
+    Deviation(
+        "Firecracker, 2026-08", "VQ-DEV-2",
+        "looks at the first descriptor of a chain only",
+    ),
+    Deviation(
+        "Firecracker, 2026-08", "DEV-OP-3",
+        "never returns a request with more than 256 pages in a descriptor",
+    ),
+    Deviation(
+        "Firecracker, 2026-08", "VQ-DEV-1",
+        "takes readable buffers for reported pages, and writable ones for command ids",
+    ),
+    Deviation(
+        "crosvm, 2026-08", "VQ-DEV-1",
+        "takes readable buffers for reported pages",
+    ),
+    Deviation(
+        "Cloud Hypervisor, 2026-08", "VQ-DEV-4",
+        "returns reported pages with their whole length as written",
+    ),
+)  # fmt: skip
