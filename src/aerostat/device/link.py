@@ -31,6 +31,8 @@ MAX_UNSENT = 64 * 1024
 ANNOUNCE_AGAIN_SECONDS = 0.1
 
 _INT_SIZE = struct.calcsize("i")
+# As a plain number: every message is looked at with it.
+_TRUNCATED = int(socket.MSG_CTRUNC)
 _ANCILLARY_SIZE = socket.CMSG_SPACE(messages.MAX_DESCRIPTORS * _INT_SIZE)
 
 
@@ -111,7 +113,7 @@ class Link:
         except BlockingIOError:
             return False
         self._backend.receive(data, _descriptors(ancillary))
-        if flags & socket.MSG_CTRUNC:
+        if flags & _TRUNCATED:
             raise ConversationError("more descriptors than any message may have")
         if not data:
             self.close()
