@@ -21,6 +21,11 @@ churn() { # MIB: take and free this much memory, over and over
     while dd if=/dev/zero of=/store/churn bs=1M count="$1" 2>/dev/null; do rm -f /store/churn; done
 }
 
+rest() { # end what churned: a dd outlives the shell that began it, and holds its file
+    while killall dd 2>/dev/null; do sleep 0.01; done
+    rm -f /store/churn
+}
+
 shell() { # COMMAND: and then its status, on a line of its own
     sh -c "$1" </dev/null 2>&1
     printf '\n%s\n' $?
@@ -61,7 +66,7 @@ do_command() {
     insmod) insmod "/modules/$argument.ko" ;;
     rmmod) rmmod "$argument" ;;
     churn) churn "$argument" & ;;
-    rest) kill $! && wait ; rm -f /store/churn ;;
+    rest) kill $! && wait; rest ;;
     shell) shell "$argument" ;;
     begin) begin "$argument" ;;
     ended) ended "$argument" ;;
