@@ -4,7 +4,8 @@
 line is `aerostat.device`'s.
 
 - ``plain``: as it is.
-- ``unmerged``: every page is a range of its own, so that each costs a system call.
+- ``unmerged``: every page is a range of its own and goes by itself, so that each costs a system
+  call.
 - ``asking``: asks its guest for statistics again whenever some have arrived.
 """
 
@@ -14,7 +15,6 @@ import sys
 from collections.abc import Mapping
 from unittest.mock import patch
 
-import aerostat.balloon.device
 from aerostat.balloon.abi import PAGE_SIZE
 from aerostat.balloon.statistics import Byteorder
 from aerostat.device.__main__ import main
@@ -46,7 +46,11 @@ def variant(name: str) -> contextlib.AbstractContextManager[object]:
         case "plain":
             return contextlib.nullcontext()
         case "unmerged":
-            return patch.object(aerostat.balloon.device, "merge_pfns", separate_pfns)
+            changes = contextlib.ExitStack()
+            changes.enter_context(patch("aerostat.balloon.device.merge_pfns", separate_pfns))
+            one_by_one = patch("aerostat.device.reclaim.can_punch_mapped", lambda: False)
+            changes.enter_context(one_by_one)
+            return changes
         case "asking":
             return patch("aerostat.device.guest.Sampler", AskingSampler)
     raise SystemExit(f"no variant {name}")

@@ -112,9 +112,10 @@ def chosen(setting: str) -> str:
 def summary(facts: Mapping[str, Any], accelerator: str, figures: Sequence[run.Figure]) -> list[str]:
     """Return the report in lines of text."""
     where = "a virtual machine" if facts["virtual"] else "no virtual machine"
+    huge_pages = ", ".join(f"{name} {choice}" for name, choice in facts["huge_pages"].items())
     lines = [
         f"{facts['cpu']}, {facts['cpus']} CPUs, {format_size(facts['memory'])}, {where}",
-        f"Linux {facts['kernel']}, huge pages {facts['huge_pages'] or 'not configured'}",
+        f"Linux {facts['kernel']}, huge pages: {huge_pages or 'none'}",
         f"{facts['qemu']}, -accel {accelerator}, guests on Linux {facts['guest_kernel']}",
         f"Python {facts['python']}, aerostat {facts['aerostat']}",
     ]

@@ -4,7 +4,7 @@ Pure. virtio 1.2, 5.5.6: the buffers are arrays of 32-bit page numbers of 4096-b
 
 Linux allocates the pages of one request mostly in runs, and lists them mostly descending. Sorted
 and merged, the 256 of a request are one range in a fresh guest and about 17 in a fragmented one,
-and every range is one system call.
+and every range is a hole to punch.
 """
 
 import struct
