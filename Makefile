@@ -43,7 +43,7 @@ test-deep: env ## the property tests again, with six times as many cases
 
 .PHONY: test-real
 test-real: env lab ## tests with real guests, user-mode Linux and QEMU, and all that is slow
-	$(BIN)/pytest -m 'uml or qemu or slow' $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile -m 'uml or qemu or slow' $(ARGS)
 
 .PHONY: bench
 bench: env lab-uml ## measure; results in build/bench.json and a table beside it
