@@ -7,11 +7,11 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from aerostat.errors import AerostatError, LinkError
 from aerostat.qmp.client import ClientSession, Event, Failure, Message, Reply
+from aerostat.testing.closing import Closing
 
 TIMEOUT = 10.0
 
@@ -27,7 +27,7 @@ class CommandFailed(AerostatError):
         self.error_class = failure.error_class
 
 
-class ControlClient:
+class ControlClient(Closing):
     """A negotiated connection to the control socket at `path`; `events` are those that came."""
 
     def __init__(self, path: Path) -> None:
@@ -43,17 +43,6 @@ class ControlClient:
         except BaseException:
             self._socket.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Disconnect."""

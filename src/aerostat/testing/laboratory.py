@@ -85,10 +85,7 @@ class Laboratory:
         free page reporting, as on a QEMU that was not asked for it, so that what a guest has
         touched is held until its balloon takes it.
         """
-        options = tuple(device_options)
-        device = DeviceProcess(name, size=size, directory=self.directory, options=options)
-        self.devices.append(device)
-        await device.start()
+        device = await self._start_device(name, size, device_options)
         guest = UmlGuest(
             name,
             size=size,
@@ -124,8 +121,10 @@ class Laboratory:
         await guest.start()
         return guest
 
-    async def _start_device(self, name: str, size: int) -> DeviceProcess:
-        device = DeviceProcess(name, size=size, directory=self.directory)
+    async def _start_device(
+        self, name: str, size: int, options: Sequence[str] = ()
+    ) -> DeviceProcess:
+        device = DeviceProcess(name, size=size, directory=self.directory, options=tuple(options))
         self.devices.append(device)
         await device.start()
         return device

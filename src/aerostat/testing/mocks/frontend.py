@@ -11,11 +11,11 @@ import os
 import select
 import socket
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from aerostat.errors import LinkError, PeerError
 from aerostat.process_guest.memory import USER_BASE, GuestMemoryFile
+from aerostat.testing.closing import Closing
 from aerostat.testing.mocks.driver import DriverRing
 from aerostat.vhost_user import messages, outcomes
 from aerostat.vhost_user.frontend import Frontend, RingPlan
@@ -42,7 +42,7 @@ class _Notifications(NamedTuple):
     call: int
 
 
-class MockFrontend:
+class MockFrontend(Closing):
     """A front-end that is connected to the device at `path`.
 
     `protocol_features` are agreed on where the device offers them.
@@ -63,17 +63,6 @@ class MockFrontend:
             raise
         self.channel, self._device_channel = socket.socketpair()
         self.channel.settimeout(TIMEOUT)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Disconnect; the memory stays."""

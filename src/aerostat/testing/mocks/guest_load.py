@@ -13,12 +13,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from aerostat.device.loop import READ, Loop
 from aerostat.errors import LinkError
 from aerostat.process_guest.interface import State
+from aerostat.testing.closing import Closing
 from aerostat.testing.mocks.still_guest import TIMEOUT, StillGuest
 from aerostat.units import parse_size
 
@@ -30,7 +30,7 @@ class Work(NamedTuple):
     processor_seconds: float
 
 
-class GuestLoad:
+class GuestLoad(Closing):
     """A process with a guest of `size` bytes on each of `sockets`; raises `LinkError`."""
 
     def __init__(self, size: int, sockets: Sequence[str]) -> None:
@@ -43,17 +43,6 @@ class GuestLoad:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def pid(self) -> int:
