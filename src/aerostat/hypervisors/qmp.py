@@ -22,7 +22,7 @@ from pathlib import Path, PurePath
 
 from aerostat.errors import AerostatError, LinkError, PeerError, UsageError
 from aerostat.hypervisors.balloons import Balloon, find_balloon
-from aerostat.hypervisors.base import GuestInfo, Reading
+from aerostat.hypervisors.base import Examination, GuestInfo, Reading
 from aerostat.hypervisors.link import QmpLink, open_link
 from aerostat.qmp.client import Event
 
@@ -237,6 +237,25 @@ class QmpConnector:
             raise self._give_up(key, timeout) from None
         except PeerError as error:
             raise LinkError(f"{key}: {error}", retryable=False) from error
+
+    async def examine(
+        self,
+        key: str,
+        timeout: float,
+    ) -> Examination:
+        """Find out how a guest is set up: whether it has a balloon, and a driver for it."""
+        answer = (await self.sample([key], timeout))[key]
+        if isinstance(answer, AerostatError):
+            raise answer
+        return Examination(
+            key,
+            kind="qemu",
+            running=True,
+            may_change=not self._read_only,
+            balloon=True,
+            driver=answer.sampled_at is not None or None,
+            statistics=bool(answer.statistics) or None,
+        )
 
     def _give_up(self, key: str, limit: float) -> AerostatError:
         guest = self._guests.get(key)  # it may have gone in the meantime

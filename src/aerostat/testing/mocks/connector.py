@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from aerostat.balloon.statistics import Tag
 from aerostat.errors import AerostatError, LinkError
-from aerostat.hypervisors.base import GuestInfo, Reading
+from aerostat.hypervisors.base import Examination, GuestInfo, Reading
 from aerostat.units import MIB
 
 
@@ -88,6 +88,15 @@ class FakeConnector:
         guest.targets.append(size)
         if guest.obeys:
             guest.guest_size = min(size, guest.max_size)
+
+    async def examine(
+        self,
+        key: str,
+        timeout: float,  # noqa: ARG002 - as in `sample`
+    ) -> Examination:
+        """Return that there is a balloon, and whether its driver has answered."""
+        guest = self._guest(key)
+        return Examination(key, "test", balloon=True, driver=bool(guest.statistics))
 
     def _guest(self, key: str) -> FakeGuest:
         guest = self.fakes.get(key)
