@@ -34,16 +34,16 @@ types: env ## static types (mypy, strict)
 
 .PHONY: test-fast
 test-fast: env ## unit and property tests, under a minute
-	$(BIN)/pytest -n 2 -m 'not uml and not qemu and not slow' $(ARGS)
+	$(BIN)/pytest -n 2 -m 'not uml and not qemu and not libvirt and not slow' $(ARGS)
 
 .PHONY: test-deep
 test-deep: env ## the property tests again, with six times as many cases
 	HYPOTHESIS_PROFILE=deep $(BIN)/pytest -n 2 --timeout 600 \
-		-m 'hypothesis and not (uml or qemu or slow)' $(ARGS)
+		-m 'hypothesis and not (uml or qemu or libvirt or slow)' $(ARGS)
 
 .PHONY: test-real
 test-real: env lab ## tests with real guests, user-mode Linux and QEMU, and all that is slow
-	$(BIN)/pytest -n 2 --dist loadfile -m 'uml or qemu or slow' $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile -m 'uml or qemu or libvirt or slow' $(ARGS)
 
 .PHONY: bench
 bench: env lab-uml ## measure; results in build/bench.json and a table beside it
@@ -70,15 +70,15 @@ env: ## the development environment, .venv
 	@tools/setup.sh
 
 .PHONY: lab
-lab: lab-uml lab-qemu ## what laboratory guests need, from the distribution
+lab: lab-uml lab-qemu lab-libvirt lab-prometheus ## what laboratory guests need, from the distribution
 
 .PHONY: lab-newer lab-python39 lab-s390x
 lab-newer: ## QEMU 11, Linux 6.1, 6.12 and the newest, user-mode Linux 6.12 (for tests, 620 MB)
 lab-python39: ## the oldest Python that what runs in guests is for (for tests)
 lab-s390x: ## a big-endian guest (for tests)
 
-.PHONY: lab-uml lab-qemu
-lab-uml lab-qemu lab-newer lab-python39 lab-s390x: lab-%: env
+.PHONY: lab-uml lab-qemu lab-libvirt lab-prometheus
+lab-uml lab-qemu lab-libvirt lab-prometheus lab-newer lab-python39 lab-s390x: lab-%: env
 	@$(BIN)/python tools/lab.py $*
 
 .PHONY: clean

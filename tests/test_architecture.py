@@ -17,7 +17,9 @@ SOURCE = Path(__file__).parents[1] / "src" / "aerostat"
 
 CORE = {"units", "errors", "virtio", "balloon", "vhost_user", "qmp", "engine", "model"}
 ADAPTERS = {"device", "guest", "process_guest", "hypervisors", "host", "daemon"}
-FACES = {"cli", "tui", "demo", "testing", "__init__", "__main__"}
+FACES = {
+    "cli", "tui", "demo", "testing", "doctor", "metrics", "replay", "__init__", "__main__",
+}  # fmt: skip
 
 STANDARD_LIBRARY_ONLY = (CORE - {"engine", "model"}) | {"device", "guest"}
 """What a device process loads, and what runs inside a guest."""
