@@ -17,14 +17,23 @@ from aerostat import __version__
 from aerostat.cli.errors import ExitCode, exit_code, one_line
 
 _COMMANDS = {
+    "config": "aerostat.cli.config:command",
     "demo": "aerostat.demo.command:command",
     "device": "aerostat.cli.device:command",
+    "doctor": "aerostat.cli.doctor:command",
     "explain": "aerostat.cli.explain:command",
     "guest": "aerostat.cli.guest:command",
+    "history": "aerostat.cli.history:command",
+    "hold": "aerostat.cli.hold:command",
     "list": "aerostat.cli.list:command",
+    "release": "aerostat.cli.release:command",
+    "replay": "aerostat.cli.replay:command",
+    "reserve": "aerostat.cli.reserve:command",
+    "resume": "aerostat.cli.resume:command",
     "run": "aerostat.cli.run:command",
     "set": "aerostat.cli.set:command",
     "stats": "aerostat.cli.stats:command",
+    "top": "aerostat.cli.top:command",
 }
 
 
