@@ -9,7 +9,14 @@ import pytest
 
 from aerostat import __version__
 from aerostat.cli import main as main_module
-from aerostat.cli.errors import ExitCode, NotThereError, exit_code, one_line
+from aerostat.cli.errors import (
+    BadConfigError,
+    ExitCode,
+    NotThereError,
+    UnavailableError,
+    exit_code,
+    one_line,
+)
 from aerostat.cli.main import cli
 from aerostat.errors import LinkError, MissingError, UsageError
 
@@ -108,6 +115,8 @@ def test_an_unknown_option_names_the_commands_own_help(call: Call) -> None:
         (click.UsageError("x"), 2),
         (NotThereError("x"), 3),
         (PermissionError(13, "Permission denied"), 4),
+        (UnavailableError("x"), 69),
+        (BadConfigError("x"), 78),
         (LinkError("x"), 1),
         (MissingError("x"), 1),
         (FileNotFoundError(2, "No such file"), 1),

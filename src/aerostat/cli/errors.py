@@ -19,6 +19,8 @@ class ExitCode(IntEnum):
     USAGE = 2
     NOT_THERE = 3  # no such guest, or no manager (LSB: "program is not running")
     NOT_PERMITTED = 4
+    UNAVAILABLE = 69  # of sysexits(3): what the manager needs is not there; it may be tried again
+    BAD_CONFIG = 78  # of sysexits(3): a service manager need not try again
     INTERRUPTED = 130  # 128 + SIGINT
 
 
@@ -26,10 +28,20 @@ class NotThereError(AerostatError):
     """There is no such guest, or no manager to ask."""
 
 
+class UnavailableError(AerostatError):
+    """The manager cannot start now: another one runs, or something that it needs is not there."""
+
+
+class BadConfigError(AerostatError):
+    """The manager's configuration is wrong; the message names the file, the line and the reason."""
+
+
 # The first that fits, so that a kind stands before those it is made of.
 _CODES: dict[type[Exception], ExitCode] = {
     UsageError: ExitCode.USAGE,
     NotThereError: ExitCode.NOT_THERE,
+    UnavailableError: ExitCode.UNAVAILABLE,
+    BadConfigError: ExitCode.BAD_CONFIG,
     PermissionError: ExitCode.NOT_PERMITTED,
     AerostatError: ExitCode.FAILURE,
     OSError: ExitCode.FAILURE,

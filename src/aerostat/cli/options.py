@@ -1,5 +1,6 @@
 """Options and types of value that several commands share. Imports click and the core only."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -8,6 +9,12 @@ import click
 
 from aerostat.errors import UsageError
 from aerostat.units import parse_size
+
+# The longest that anything may be asked for: what is longer is a slip of the hand.
+_LONGEST = 366 * 86400.0
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_PART = re.compile(r"(\d+(?:\.\d+)?)([smhd])", re.ASCII)
+_DURATION = re.compile(f"({_PART.pattern})+", re.ASCII)
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -29,13 +36,41 @@ class SizeType(click.ParamType[int, str]):
             self.fail(str(error), param, ctx)
 
 
+class DurationType(click.ParamType[float, str]):
+    """A time with a unit, ``90s``, ``5m``, ``1h30m``, ``2d``; seconds in the program."""
+
+    name = "time"
+
+    def convert(
+        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return seconds."""
+        if isinstance(value, int | float):
+            return float(value)
+        text = value.strip().lower()
+        if not _DURATION.fullmatch(text):
+            self.fail(f"not a time: {value!r}; write it as 90s, 5m, 1h30m or 2d", param, ctx)
+        seconds = sum(float(count) * _SECONDS[unit] for count, unit in _PART.findall(text))
+        if not 0 < seconds <= _LONGEST:
+            self.fail(f"{value!r} is not from 1s to {_LONGEST / 86400:.0f}d", param, ctx)
+        return seconds
+
+
 SIZE = SizeType()
+DURATION = DurationType()
 
 
 def json_option(function: _Function) -> _Function:
     """Add ``--json``."""
     return click.option(
         "--json", "as_json", is_flag=True, help="Print JSON, with bytes and seconds."
+    )(function)
+
+
+def dry_run_option(function: _Function) -> _Function:
+    """Add ``--dry-run``, of every command that changes something."""
+    return click.option(
+        "--dry-run", is_flag=True, help="Say what would be done, and change nothing."
     )(function)
 
 

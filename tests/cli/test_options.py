@@ -1,0 +1,20 @@
+"""Values as people write them."""
+
+import click
+import pytest
+
+from aerostat.cli.options import DURATION
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("5m", 300), ("1h30m", 5400), ("2d", 172800), ("0.5s", 0.5), (" 5M ", 300)],
+)
+def test_a_time_has_a_unit_and_is_seconds(text: str, seconds: float) -> None:
+    assert DURATION.convert(text, None, None) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "5", "m", "-5m", "5 m", "1h30", "1e3s", "nan", "0s", "9999d"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter):
+        DURATION.convert(text, None, None)
