@@ -1,0 +1,5 @@
+"""What a manager exports for Prometheus.
+
+A face: `families` says what is exported, `tally` counts what a snapshot does not, `exposition`
+writes the text, `service` gives it to who asks, `listener` serves it on a TCP port.
+"""
