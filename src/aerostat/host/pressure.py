@@ -1,9 +1,13 @@
-"""Memory pressure of the host, from `/proc/pressure/memory` (Linux `accounting/psi.rst`).
+"""Memory pressure, of the host or of a cgroup (Linux `accounting/psi.rst`).
 
-Reads that file. Kernels before 4.20, and those built or booted without PSI, do not have it.
+Reads `/proc/pressure/memory` or a cgroup's `memory.pressure`, and may have the kernel watch it.
+Kernels before 4.20, and those built or booted without PSI, have neither.
 """
 
+import contextlib
+import os
 import re
+import select
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +16,11 @@ from aerostat.host.proc import read_small
 PRESSURE = Path("/proc/pressure/memory")
 
 _LINE = re.compile(r"^(some|full) avg10=([0-9.]{1,8}) .*total=([0-9]{1,20})$", re.MULTILINE)
+
+# Whoever has no privileges may have windows of whole two seconds, from Linux 6.5 on.
+_WINDOW = 2.0
+# A tenth of a second lost in two is far above rest and far below distress.
+_THRESHOLD = 0.1
 
 
 class Pressure(NamedTuple):
@@ -43,8 +52,58 @@ def parse_pressure(text: str) -> Pressure | None:
 
 
 def read_pressure(path: Path = PRESSURE) -> Pressure | None:
-    """Read the host's memory pressure now; None where the kernel does not tell it."""
+    """Read the memory pressure now; None where the kernel does not tell it."""
     try:
         return parse_pressure(read_small(path))
     except OSError:
         return None
+
+
+class PressureTrigger:
+    """The kernel's word that tasks lost `threshold` seconds within `window` for want of memory.
+
+    Its descriptor is readable when that happened, so an event loop can wait for it
+    (``loop.add_reader(trigger, …)``); `fired` makes it quiet again. The kernel says so at most
+    once a window.
+    """
+
+    __slots__ = ("_descriptor", "_poll")
+
+    def __init__(
+        self,
+        path: Path = PRESSURE,
+        threshold: float = _THRESHOLD,
+        window: float = _WINDOW,
+    ) -> None:
+        """Have the kernel watch. Raises `OSError` where it cannot, or we may not."""
+        self._descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            words = f"some {round(threshold * 1e6)} {round(window * 1e6)}\0"
+            os.write(self._descriptor, words.encode())
+            # A PSI file is always readable; the news comes as POLLPRI, which asyncio cannot wait
+            # for. An epoll of its own is readable when that came.
+            self._poll = select.epoll()
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+        self._poll.register(self._descriptor, select.EPOLLPRI)
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait for."""
+        return self._poll.fileno()
+
+    def fired(self, timeout: float = 0.0) -> bool:
+        """Wait at most `timeout` seconds; tell whether the kernel gave word."""
+        return any(event & select.EPOLLPRI for _, event in self._poll.poll(timeout))
+
+    def close(self) -> None:
+        """Have the kernel watch no longer."""
+        self._poll.close()
+        os.close(self._descriptor)
+
+
+def open_trigger(path: Path = PRESSURE) -> PressureTrigger | None:
+    """Have the kernel watch the pressure; None where it cannot, or we may not."""
+    with contextlib.suppress(OSError):
+        return PressureTrigger(path)
+    return None

@@ -7,18 +7,23 @@ from pathlib import Path
 
 from aerostat.errors import MissingError
 
-# The largest file read here, `/proc/meminfo`, has about 1.5 KiB. Bounds what a file that is not
-# what it seems (the paths are configurable, for tests) makes us hold.
+# The largest files read here, `/proc/vmstat` and mountinfo, have some KiB. Bounds what a file that
+# is not what it seems (the paths are configurable, for tests) makes us hold.
 _MAX_BYTES = 64 * 1024
 
 _LINE = re.compile(r"^(\w+(?:\(\w+\))?):[ \t]+([0-9]{1,15}) kB$", re.MULTILINE)
 
 
 def read_small(path: str | Path) -> str:
-    """Return the text of a file of `/proc`. Raises `OSError`."""
+    """Return the text of a file of `/proc` or `/sys`, cut at 64 KiB. Raises `OSError`."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return os.read(descriptor, _MAX_BYTES).decode("ascii", "replace")
+        read = part = os.read(descriptor, _MAX_BYTES)
+        # The kernel hands out long lists, such as vmstat, by about a page at a time.
+        while part and len(read) < _MAX_BYTES:
+            part = os.read(descriptor, _MAX_BYTES - len(read))
+            read += part
+        return read.decode("utf-8", "replace")
     finally:
         os.close(descriptor)
 
