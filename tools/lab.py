@@ -1,8 +1,11 @@
-"""Get what laboratory guests need: ``tools/lab.py [uml] [qemu] [newer] [python39] [s390x]``.
+"""Get what laboratory guests need: ``tools/lab.py [uml] [qemu] [libvirt] [newer] …``.
 
 The programs are installed as packages (root, or sudo). The kernel and the busybox of the QEMU
 guest are only downloaded and unpacked into build/lab, since a machine that runs tests has no use
 for another kernel in /boot.
+
+libvirt is installed without what would start it with the machine: the laboratory starts one of its
+own.
 
 The others are got only when they are asked for. They come from other releases of Debian, or for
 another machine, and are unpacked into directories of their own, never installed:
@@ -115,6 +118,15 @@ def get_qemu() -> None:
     (PARTS / "complete").touch()
 
 
+def get_libvirt() -> None:
+    """Install libvirt's daemon for QEMU, virsh, and the binding for the distribution's Python."""
+    install(
+        "for libvirt guests",
+        *("libvirt-daemon", "libvirt-daemon-driver-qemu", "libvirt-clients", "python3-libvirt"),
+    )
+    get_qemu()
+
+
 def get_newer() -> None:
     """Unpack kernels 6.1, 6.12 and the newest, user-mode Linux 6.12, and QEMU 11."""
     check_machine()
@@ -154,6 +166,7 @@ def get_s390x() -> None:
 GET = {
     "uml": get_uml,
     "qemu": get_qemu,
+    "libvirt": get_libvirt,
     "newer": get_newer,
     "python39": get_python39,
     "s390x": get_s390x,
@@ -293,4 +306,4 @@ def unpack(package: str, directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:] or ["uml", "qemu"]))
+    sys.exit(main(sys.argv[1:] or ["uml", "qemu", "libvirt"]))

@@ -7,7 +7,8 @@
 # install by hand. Fetches package lists only when there are none or they are out of date.
 set -euo pipefail
 
-everything="git make python3-venv user-mode-linux qemu-system-x86"
+everything="git make python3-venv user-mode-linux qemu-system-x86 libvirt-daemon \
+    libvirt-daemon-driver-qemu libvirt-clients python3-libvirt"
 reason=$1
 shift
 

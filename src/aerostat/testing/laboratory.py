@@ -1,6 +1,7 @@
 """A laboratory: guests on balloon devices, and a clean end whatever happens.
 
-Guests are user-mode Linux, or processes, which need nothing but Python.
+Guests are user-mode Linux, or processes, which need nothing but Python, or domains of a libvirt
+that is the laboratory's own.
 
 Touches processes, its own run directory, and leftovers of laboratories that were killed.
 """
@@ -12,12 +13,14 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from aerostat.testing.guests.libvirt import LibvirtGuest
 from aerostat.testing.guests.process import ProcessGuest
 from aerostat.testing.guests.uml import UmlGuest
 from aerostat.testing.processes import places, sessions
 from aerostat.testing.processes.device import DeviceProcess
+from aerostat.testing.processes.libvirtd import Libvirtd
 from aerostat.testing.processes.nursery import Nursery
 
 Guest = UmlGuest | ProcessGuest
@@ -39,7 +42,10 @@ class Laboratory:
         self._directory: Path | None = None
         self._memory_directory: Path | None = None
         self._nursery: Nursery | None = None
+        self._libvirtd: Libvirtd | None = None
+        self._libvirtd_turn = asyncio.Lock()
         self.guests: list[Guest] = []
+        self.domains: list[LibvirtGuest] = []
         self.devices: list[DeviceProcess] = []
 
     @property
@@ -121,6 +127,26 @@ class Laboratory:
         await guest.start()
         return guest
 
+    async def start_libvirt_guest(self, name: str, size: int, **how: Any) -> LibvirtGuest:
+        """Boot guest `name` of `size` bytes, a domain of the laboratory's libvirt.
+
+        `how` is what else `LibvirtGuest` takes.
+        """
+        guest = LibvirtGuest(
+            name, size=size, directory=self.directory, libvirtd=await self.libvirtd(), **how
+        )
+        self.domains.append(guest)
+        await guest.start()
+        return guest
+
+    async def libvirtd(self) -> Libvirtd:
+        """Return the laboratory's libvirtd, which is started when it is asked for first."""
+        async with self._libvirtd_turn:
+            if self._libvirtd is None:
+                self._libvirtd = Libvirtd(directory=self.directory)
+                await self._libvirtd.start()
+        return self._libvirtd
+
     async def _start_device(
         self, name: str, size: int, options: Sequence[str] = ()
     ) -> DeviceProcess:
@@ -132,10 +158,12 @@ class Laboratory:
     async def close(self) -> None:
         """End everything, guests first, and remove the run directory."""
         ended = await asyncio.gather(
-            *(guest.stop() for guest in self.guests), return_exceptions=True
+            *(guest.stop() for guest in (*self.guests, *self.domains)), return_exceptions=True
         )
         if self._nursery is not None:
             await self._nursery.kill()
+        if self._libvirtd is not None:
+            await self._libvirtd.stop()
         # Whatever became of the guests, no device is left.
         ended += await asyncio.gather(
             *(device.stop() for device in self.devices), return_exceptions=True

@@ -16,7 +16,7 @@ import pytest_asyncio
 from aerostat.errors import MissingError
 from aerostat.testing.guests import qemu, uml
 from aerostat.testing.laboratory import Laboratory
-from aerostat.testing.processes import places, sessions
+from aerostat.testing.processes import libvirtd, places, sessions
 from aerostat.units import GIB
 
 # Room that is looked for; a test with more guests than this holds makes a laboratory of its own.
@@ -30,6 +30,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             uml.modules_directory(uml.find_kernel())
         if item.get_closest_marker("qemu"):
             qemu.Parts()
+        if item.get_closest_marker("libvirt"):
+            libvirtd.find_program()
+            qemu.Parts()  # what its domains are made of
     except MissingError as error:
         if os.environ.get("CI") == "true":
             pytest.fail(str(error))

@@ -32,7 +32,7 @@ GET_S390X = "make lab-s390x"
 OWN_BALLOON = "deflate-on-oom=on"
 
 # Without init_on_alloc an inflation is five times as fast when emulated.
-_KERNEL_ARGUMENTS = ("loglevel=1", "panic=-1", "init_on_alloc=0")
+KERNEL_ARGUMENTS = ("loglevel=1", "panic=-1", "init_on_alloc=0")
 
 # QEMU's device for any vhost-user back-end, which users can create since QEMU 10.2.
 GENERIC_DEVICE = "vhost-user-test-device-pci"
@@ -214,7 +214,7 @@ class QemuGuest(ShellGuest):
         return [
             console,
             f"commands={self.board.commands_device}",
-            *_KERNEL_ARGUMENTS,
+            *KERNEL_ARGUMENTS,
             *self.arguments,
         ]
 

@@ -5,6 +5,7 @@ stays in the session, so that it can be ended whole: SIGKILL to a user-mode Linu
 helpers that hold its sockets open. Leaders are recorded in the run directory; a process is only
 ever killed if it is what the record says, since process numbers are used again: while the leader is
 there, its number and start say so; a session without its leader has to run the same program, too.
+What becomes a daemon leaves its session, and is found by its pid file (`daemons`).
 
 Touches processes, /proc, and the records in the run directory.
 """
@@ -101,6 +102,7 @@ def sweep(directory: Path, *, within: float = 5.0) -> int:
     if owner is None or (owner.leader_runs() and owner.leader != os.getpid()):
         return 0
     sessions = [record for path in directory.glob(f"*{_SUFFIX}") if (record := _read(path))]
+    sessions += daemons(directory)
     found = sum(session.kill() for session in sessions)
     deadline = time.monotonic() + within
     while any(session.kill() for session in sessions):
@@ -109,6 +111,26 @@ def sweep(directory: Path, *, within: float = 5.0) -> int:
         time.sleep(_CHECK_EVERY)
     shutil.rmtree(directory, ignore_errors=True)
     return found
+
+
+def daemons(directory: Path) -> list[Session]:
+    """Return what runs by the pid files below `directory`, and has left the session it began in.
+
+    Such a process is taken for its own only if it runs on files of `directory`: its command line
+    names them, or they are mounted where it is.
+    """
+    found = {_daemon(path, directory.name) for path in directory.rglob("*.pid")}
+    return sorted(session for session in found if session is not None)
+
+
+def _daemon(pid_file: Path, name: str) -> Session | None:
+    try:
+        pid = int(pid_file.read_text())
+        places = [Path(f"/proc/{pid}/{file}").read_bytes() for file in ("cmdline", "mountinfo")]
+        session = Session.of(pid)
+    except (OSError, ValueError):
+        return None
+    return session if any(name.encode() in place for place in places) else None
 
 
 def _read(path: Path) -> Session | None:
