@@ -62,9 +62,9 @@ def read_pressure(path: Path = PRESSURE) -> Pressure | None:
 class PressureTrigger:
     """The kernel's word that tasks lost `threshold` seconds within `window` for want of memory.
 
-    Its descriptor is readable when that happened, so an event loop can wait for it
-    (``loop.add_reader(trigger, …)``); `fired` makes it quiet again. The kernel says so at most
-    once a window.
+    Its descriptor becomes readable when that happens, at most once a window. To an event loop that
+    alone is the news (``loop.add_reader(trigger, …)``): the kernel gives word only once, to
+    whoever polls first, so nothing is left to be read. Without a loop, `wait`.
     """
 
     __slots__ = ("_descriptor", "_poll")
@@ -92,8 +92,8 @@ class PressureTrigger:
         """Return the descriptor to wait for."""
         return self._poll.fileno()
 
-    def fired(self, timeout: float = 0.0) -> bool:
-        """Wait at most `timeout` seconds; tell whether the kernel gave word."""
+    def wait(self, timeout: float) -> bool:
+        """Wait at most `timeout` seconds; tell whether the kernel gave word meanwhile."""
         return any(event & select.EPOLLPRI for _, event in self._poll.poll(timeout))
 
     def close(self) -> None:
