@@ -15,7 +15,7 @@ import pytest
 from aerostat.daemon import paths, protect
 from aerostat.daemon.client import Client
 from aerostat.daemon.config import parse
-from aerostat.daemon.journal_file import observations
+from aerostat.daemon.journal_reading import JournalReader
 from aerostat.daemon.savefile import Lock
 from aerostat.daemon.service import host_reader, serve
 from aerostat.daemon.snapshot import MoveRow, Snapshot
@@ -89,7 +89,8 @@ def test_one_writer_killed_started_again_and_ended(tmp_path: Path) -> None:
     finally:
         first.kill()
         first.communicate()
-    recorded = list(observations(tmp_path / "journal.sqlite"))
+    with JournalReader(tmp_path / "journal.sqlite") as reader:
+        recorded = list(reader.observations())
     assert len(recorded) >= 3
     assert recorded[-1].guests.keys == ("fake:a",)
 

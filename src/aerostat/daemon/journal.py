@@ -3,23 +3,36 @@
 The manager hands records over and never waits: they queue in memory, within a bound, and where
 the disk is full, slow, read-only or broken the oldest *samples* are dropped and counted, moves
 and events only after them. The trouble is shown in `condition`; writing is tried again. A
-thread of its own touches the file (see `journal_file`).
+thread of its own touches the file (see `journal_file`). Between writings it rolls up what it wrote
+and deletes what is too old, a portion at a time.
 """
 
 import contextlib
 import logging
+import math
 import sqlite3
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from aerostat.daemon.journal_file import Event, JournalFile, Sample
+from aerostat.daemon.journal_file import Event, JournalFile, Keep, Sample
 from aerostat.daemon.names import clean_text
-from aerostat.daemon.recording import Observation, weigh
+from aerostat.daemon.recording import (
+    Decided,
+    Observation,
+    Thought,
+    about,
+    weigh,
+    weigh_state,
+)
 from aerostat.daemon.snapshot import MoveRow
+from aerostat.engine.plan import Plan
+from aerostat.engine.settings import Settings
+from aerostat.engine.state import State
 from aerostat.errors import UsageError
 from aerostat.units import MIB
 
@@ -33,6 +46,17 @@ _NOTE_WEIGHT = 1024
 _RETRY_AFTER = 10.0
 _SWEEP_EVERY = 60.0
 _CLOSE_LIMIT = 2.0
+# Between two portions of the upkeep where nothing is to be written.
+_BREATHER = 0.1
+# A replay can begin at each state that was kept, and must step through at most this much before.
+_STATE_EVERY = 600.0
+# A wall clock that jumped by more than this may jump back: nothing is found too old by it until
+# it has gone steadily for so long. The same after a start, when the clock may not be set yet.
+_JUMP = 30.0
+_STEADY_FOR = 600.0
+_DAY = 86400.0
+# A week, and what is compared with it. After that a row for each quarter of an hour must do.
+_MINUTES_DAYS = 8.0
 
 
 class JournalLike(Protocol):
@@ -42,8 +66,10 @@ class JournalLike(Protocol):
     def condition(self) -> str:
         """``ok``, ``off``, or what is wrong."""
 
-    def sample(self, observation: Observation, duration: float) -> None:
-        """Remember what a tick saw and how many seconds it took."""
+    def sample(
+        self, observation: Observation, duration: float, thought: Thought | None = None
+    ) -> None:
+        """Remember what a tick saw, how many seconds it took, and what the engine made of it."""
 
     def note(self, note: Note) -> None:
         """Remember a move or an event."""
@@ -54,7 +80,9 @@ class NoJournal:
 
     condition = "off"
 
-    def sample(self, observation: Observation, duration: float) -> None:
+    def sample(
+        self, observation: Observation, duration: float, thought: Thought | None = None
+    ) -> None:
         """Forget it."""
 
     def note(self, note: Note) -> None:
@@ -64,8 +92,10 @@ class NoJournal:
 class Journal:
     """Records in; a file at `path`, written by a thread.
 
-    `keep_hours` and `keep_size` (bytes) bound the file, `queue_limit` (bytes) what waits for it;
-    `about` (JSON) is kept with the run. `open_file` and `retry_after` are there for tests.
+    Ticks are kept for `keep_hours`, then only what they were rolled up to, for `keep_days`, as are
+    moves and events; all of it within `keep_size` (bytes). `queue_limit` (bytes) bounds what waits
+    to be written; `about` (JSON) is kept with the run until a tick says more of it. `open_file`,
+    `retry_after` and `steady_for` are there for tests.
     """
 
     def __init__(
@@ -73,30 +103,39 @@ class Journal:
         path: Path,
         *,
         keep_hours: float = 48.0,
+        keep_days: float = 90.0,
         keep_size: int = 1024 * MIB,
         about: str = "{}",
         queue_limit: int = _QUEUE_LIMIT,
         retry_after: float = _RETRY_AFTER,
+        steady_for: float = _STEADY_FOR,
         open_file: Callable[[Path, str], JournalFile] = JournalFile.open,
     ) -> None:
         self.path = path
         self.dropped_samples = 0
         self.dropped_notes = 0
         self._keep_seconds = keep_hours * 3600
+        self._keep_days = keep_days
         self._keep_size = keep_size
+        self._steady = _SteadyClock(steady_for)
         self._about = about
         self._limit = queue_limit
         self._retry_after = retry_after
         self._open_file = open_file
-        self._samples: deque[Sample] = deque()
+        self._samples: deque[Waiting] = deque()
         self._notes: deque[Note] = deque()
         self._weight = 0
+        self._count = 0
+        self._run: tuple[Settings | None, bool, str] = (None, False, about)
+        self._known: State | None = None
+        self._known_since = 0.0
         self._trouble = ""
         self._closing = False
         # Guards the queues; held for moments only, never while the disk works.
         self._changed = threading.Condition()
         self._file: JournalFile | None = None
         self._swept = -_SWEEP_EVERY
+        self._upkeep_left = False
         # A daemon thread: a disk that hangs must not hold up the manager's end either.
         self._thread = threading.Thread(target=self._write_all, name="journal", daemon=True)
 
@@ -120,13 +159,39 @@ class Journal:
         if self._thread.is_alive():
             self._thread.join(limit)
 
-    def sample(self, observation: Observation, duration: float) -> None:
-        """Queue what a tick saw. Its columns must not be changed afterwards."""
+    def sample(
+        self, observation: Observation, duration: float, thought: Thought | None = None
+    ) -> None:
+        """Queue what a tick saw and what was made of it. None of it must be changed afterwards."""
         with self._changed:
-            self._samples.append(Sample(observation, duration))
-            self._weight += weigh(observation.guests)
+            self._count += 1
+            waiting = Waiting(observation, duration, self._count)
+            if thought is not None:
+                self._add_thought(waiting, thought)
+            self._samples.append(waiting)
+            self._weight += waiting.weight
             self._make_room()
             self._changed.notify()
+
+    def _add_thought(self, waiting: "Waiting", thought: Thought) -> None:
+        """Keep with a tick what a replay needs: the state too, where no tick before leads to it."""
+        now = waiting.observation.time
+        if self._known is None:
+            waiting.why = "begin"
+        elif thought.before is not self._known:
+            waiting.why = "changed"
+        elif not 0 <= now - self._known_since < _STATE_EVERY:
+            waiting.why = "due"
+        if waiting.why:
+            waiting.state = thought.before
+            self._known_since = now
+        self._known = thought.after
+        settings, manage, text = self._run
+        if settings is not thought.settings or manage != thought.manage:
+            text = about(thought.settings, manage=thought.manage)
+            self._run = (thought.settings, thought.manage, text)
+        waiting.about = text
+        waiting.plan = thought.plan
 
     def note(self, note: Note) -> None:
         """Queue a move or an event."""
@@ -138,8 +203,9 @@ class Journal:
 
     def _make_room(self) -> None:
         while self._weight > self._limit and self._samples:
-            self._weight -= weigh(self._samples.popleft().observation.guests)
+            self._weight -= self._samples.popleft().weight
             self.dropped_samples += 1
+            self._known = None  # what follows has to begin anew
         while self._weight > self._limit and self._notes:
             self._notes.popleft()
             self._weight -= _NOTE_WEIGHT
@@ -159,15 +225,21 @@ class Journal:
             except Exception as error:  # noqa: BLE001 - a record that cannot be written must not
                 # end the thread, nor be tried for ever.
                 self._report(error)
-                self.dropped_samples += len(samples)
+                self._lose(len(samples))
                 self.dropped_notes += len(notes)
         self._close_file()
 
-    def _take(self) -> tuple[list[Sample], list[Note]] | None:
-        """Wait for records and take all there are; None when closing and nothing is left."""
+    def _take(self) -> "tuple[list[Waiting], list[Note]] | None":
+        """Wait for records and take all there are; None when closing and nothing is left.
+
+        Nothing is taken where it is time to go on with the upkeep.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._samples or self._notes or self._closing)
-            if not self._samples and not self._notes:
+            self._changed.wait_for(
+                lambda: self._samples or self._notes or self._closing,
+                _BREATHER if self._upkeep_left else None,
+            )
+            if self._closing and not self._samples and not self._notes:
                 return None
             batch = list(self._samples), list(self._notes)
             self._samples.clear()
@@ -175,13 +247,31 @@ class Journal:
             self._weight = 0
             return batch
 
-    def _write(self, samples: list[Sample], notes: list[Note]) -> None:
+    def _write(self, samples: "list[Waiting]", notes: list[Note]) -> None:
         if self._file is None:
             self._file = self._open_file(self.path, self._about)
-        if time.monotonic() - self._swept >= _SWEEP_EVERY:
-            self._file.sweep(time.time() - self._keep_seconds, self._keep_size)
-            self._swept = time.monotonic()
-        self._file.write(samples, notes)
+            self._upkeep_left = True
+        if samples or notes:
+            self._file.write([waiting.sample() for waiting in samples], notes)
+        self._keep_up(self._file)
+
+    def _keep_up(self, file: JournalFile) -> None:
+        """Do one portion of what is to be done to the file: roll up first, then delete."""
+        now = time.monotonic()
+        if now - self._swept >= _SWEEP_EVERY:
+            self._swept = now
+            self._upkeep_left = True
+        if not self._upkeep_left or file.catch_up():
+            return
+        self._upkeep_left = file.sweep(self._keep())
+
+    def _keep(self) -> Keep:
+        if not self._steady.is_steady():
+            return Keep(-math.inf, -math.inf, -math.inf, self._keep_size)
+        now = time.time()
+        days = max(self._keep_days * _DAY, self._keep_seconds)
+        minutes = max(min(_MINUTES_DAYS * _DAY, days), self._keep_seconds)
+        return Keep(now - self._keep_seconds, now - minutes, now - days, self._keep_size)
 
     def _report(self, error: Exception) -> None:
         text = f"journal cannot be written: {clean_text(error)}"
@@ -193,10 +283,16 @@ class Journal:
             # Not a database, or a broken one: trying again would never help, a new file does.
             self._set_aside()
 
-    def _wait_to_retry(self, samples: list[Sample], notes: list[Note]) -> None:
-        """Give up `samples`, put `notes` back, and wait. What fails when closing is given up."""
+    def _lose(self, samples: int) -> None:
         with self._changed:
-            self.dropped_samples += len(samples)
+            self.dropped_samples += samples
+            if samples:
+                self._known = None
+
+    def _wait_to_retry(self, samples: "list[Waiting]", notes: list[Note]) -> None:
+        """Give up `samples`, put `notes` back, and wait. What fails when closing is given up."""
+        self._lose(len(samples))
+        with self._changed:
             if self._closing:
                 self.dropped_notes += len(notes)
                 return
@@ -217,3 +313,51 @@ class Journal:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A tick that waits to be written; what a thread can make of it later is not made yet."""
+
+    observation: Observation
+    duration: float
+    number: int
+    plan: Plan | None = None
+    about: str | None = None
+    state: State | None = None
+    why: str = ""
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes it occupies."""
+        state = 0 if self.state is None else weigh_state(self.state)
+        return weigh(self.observation.guests) + state
+
+    def sample(self) -> Sample:
+        """Return it as it is written."""
+        return Sample(
+            observation=self.observation,
+            duration=self.duration,
+            decided=None if self.plan is None else Decided.of(self.plan),
+            number=self.number,
+            about=self.about,
+            state=self.state,
+            why=self.why,
+        )
+
+
+class _SteadyClock:
+    """Tells whether the wall clock has gone steadily for a while."""
+
+    def __init__(self, steady_for: float) -> None:
+        self._steady_for = steady_for
+        self._offset = time.time() - time.monotonic()
+        self._since = time.monotonic()
+
+    def is_steady(self) -> bool:
+        """Tell whether it has not jumped for long enough."""
+        now, offset = time.monotonic(), time.time() - time.monotonic()
+        if abs(offset - self._offset) > _JUMP:
+            self._since = now
+        self._offset = offset
+        return now - self._since >= self._steady_for

@@ -1,69 +1,102 @@
 """The journal's file: SQLite in WAL mode, one writer, any number of readers.
 
-Its tables hold what a replay needs to feed the very same observations to the engine (`ticks`,
-`rosters`), what was done about them (`moves`) and what else happened (`events`). Touches that
-one file. Everything here may wait for the disk, so only the journal's thread calls it.
+Its tables (`journal_schema`) hold what a replay needs to feed the very same observations to the
+engine (`ticks`, `rosters`, `states`), what was done about them (`moves`), what else happened
+(`events`), and the long view (`guest_minutes` and its like). Touches that one file. Everything
+here may wait for the disk, so only the journal's thread calls it.
 """
 
 import contextlib
 import sqlite3
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from aerostat.daemon.recording import Observation, pack_roster, pack_sample, unpack
+from aerostat.daemon.journal_rollup import Rollup, Row
+from aerostat.daemon.journal_schema import (
+    MINUTE,
+    OF_GUESTS,
+    OF_HOSTS,
+    QUARTER,
+    SPANS,
+    merging,
+    prepare,
+    rolled_table,
+)
+from aerostat.daemon.recording import (
+    Decided,
+    Observation,
+    pack_roster,
+    pack_sample,
+    pack_state,
+    unpack,
+)
 from aerostat.daemon.snapshot import MoveRow
+from aerostat.engine.state import State
 from aerostat.errors import UsageError
 
-VERSION = 1
-_APPLICATION = 0x61657273  # "aers": tells our files from others' (SQLite's application_id)
-
-_SCHEMA = f"""
-BEGIN;
-CREATE TABLE runs (id INTEGER PRIMARY KEY, monotonic REAL, wall REAL, about TEXT);
-CREATE TABLE rosters (id INTEGER PRIMARY KEY, columns BLOB);
-CREATE TABLE ticks (id INTEGER PRIMARY KEY, run INTEGER, roster INTEGER, monotonic REAL,
-                    wall REAL, duration REAL, columns BLOB);
-CREATE TABLE moves (id INTEGER PRIMARY KEY, run INTEGER, key TEXT, name TEXT, from_size INTEGER,
-                    to_size INTEGER, reason TEXT, sentence TEXT, monotonic REAL, wall REAL,
-                    outcome TEXT);
-CREATE TABLE events (id INTEGER PRIMARY KEY, run INTEGER, monotonic REAL, wall REAL, kind TEXT,
-                     text TEXT);
-PRAGMA application_id = {_APPLICATION};
-PRAGMA user_version = {VERSION};
-COMMIT;
-"""
 _INSERT_RUN = "INSERT INTO runs (monotonic, wall, about) VALUES (?, ?, ?)"
 _INSERT_ROSTER = "INSERT INTO rosters (columns) VALUES (?)"
 _INSERT_TICK = (
-    "INSERT INTO ticks (run, roster, monotonic, wall, duration, columns) VALUES (?, ?, ?, ?, ?, ?)"
+    "INSERT INTO ticks (run, roster, number, monotonic, wall, duration, columns)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
+_INSERT_STATE = "INSERT INTO states (tick, why, columns) VALUES (?, ?, ?)"
 _INSERT_MOVE = (
     "INSERT INTO moves (run, key, name, from_size, to_size, reason, sentence, monotonic, wall,"
     " outcome) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _INSERT_EVENT = "INSERT INTO events (run, monotonic, wall, kind, text) VALUES (?, ?, ?, ?, ?)"
+_NAME_GUEST = (
+    "INSERT INTO guests (key, name, wall) VALUES (?, ?, ?)"
+    " ON CONFLICT (key) DO UPDATE SET name = excluded.name, wall = excluded.wall"
+)
+_ADD_GUEST = "INSERT INTO guests (key, name, wall) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 
-_DELETE_OLD = (
-    "DELETE FROM ticks WHERE wall < ?",
-    "DELETE FROM moves WHERE wall < ?",
-    "DELETE FROM events WHERE wall < ?",
-)
-# An eighth at a time: ticks first, for they are many and the least missed.
+# What was written before something that is too old is too old itself, whatever the clock of the
+# wall said then: so a clock that jumped leaves nothing behind for ever.
+_OLD = "SELECT max(id) FROM {table} WHERE wall < ?"
+# The newest row stays, so that numbers never begin anew.
 _DELETE_SOME = (
-    "DELETE FROM ticks WHERE id <= (SELECT min(id) + (max(id) - min(id)) / 8 FROM ticks)",
-    "DELETE FROM moves WHERE id <= (SELECT min(id) + (max(id) - min(id)) / 8 FROM moves)",
-    "DELETE FROM events WHERE id <= (SELECT min(id) + (max(id) - min(id)) / 8 FROM events)",
+    "DELETE FROM {table} WHERE id IN (SELECT id FROM {table}"
+    " WHERE id <= ? AND id < (SELECT max(id) FROM {table}) ORDER BY id LIMIT ?)"
 )
-_DELETE_ROSTERS = "DELETE FROM rosters WHERE id < (SELECT min(roster) FROM ticks)"
+_DELETE_ROLLED = (
+    "DELETE FROM {table} WHERE start IN"
+    " (SELECT DISTINCT start FROM {table} WHERE start < ? ORDER BY start LIMIT 10)"
+)
+_DELETE_GUESTS = (
+    "DELETE FROM guests WHERE wall < ?"
+    " AND NOT EXISTS (SELECT 1 FROM guest_quarters WHERE guest = guests.id)"
+)
+_DELETE_LEFT_OVER = (
+    "DELETE FROM rosters WHERE id < (SELECT min(roster) FROM ticks)",
+    "DELETE FROM states WHERE tick < (SELECT min(id) FROM ticks)",
+)
+
+_EVERYTHING = (1 << 63) - 1  # SQLite's largest integer
+_PORTION = 500
+"""Rows that are deleted at a time, so that what waits to be written never waits for long."""
+_READ_BACK = 100
+"""Ticks that are read back and rolled up at a time."""
+_PAGES_BACK = 256
+"""Free pages that are given back to the disk at a time."""
 
 
 class Sample(NamedTuple):
-    """What a tick saw, and how many seconds it took."""
+    """A tick as it is written: what it saw, how many seconds it took, what was decided.
+
+    `number` counts the ticks of a manager, so that a gap is seen. `state` is the engine's before
+    the tick, where it is to be kept, and `why` it is. `about` (JSON) is what ticks of a run share.
+    """
 
     observation: Observation
     duration: float
+    decided: Decided | None = None
+    number: int | None = None
+    about: str | None = None
+    state: State | None = None
+    why: str = ""
 
 
 class Event(NamedTuple):
@@ -75,6 +108,15 @@ class Event(NamedTuple):
     text: str
 
 
+class Keep(NamedTuple):
+    """What is kept: all that is not older than these wall times, within `size` bytes."""
+
+    raw: float
+    minutes: float
+    quarters: float
+    size: int
+
+
 class JournalFile:
     """An open journal. Every method may raise `sqlite3.Error`; after one, close it."""
 
@@ -83,53 +125,92 @@ class JournalFile:
         self._about = about
         self._run = 0
         self._roster = (b"", 0)
+        self._named: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+        self._ids: dict[str, int] = {}
+        self._rollup = Rollup()
+        self._rolled = int(file.execute("SELECT tick FROM rolled").fetchone()[0])
+        """The last tick that the rolled-up tables know of."""
+        self._added = self._rolled
+        """The last tick that was rolled up, in the tables or not yet."""
+        self._finished = self._rolled
+        """The last tick of a minute that is finished."""
 
     @classmethod
     def open(cls, path: Path, about: str) -> Self:
-        """Open the journal at `path`, making it where there is none.
+        """Open the journal at `path`, making it where there is none, and new where it is old.
 
-        Raises `UsageError` for a file that is another program's, or another version's.
+        Raises `UsageError` for a file that is another program's, or of a newer version.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = sqlite3.connect(path, timeout=1.0, check_same_thread=False)
+        # Autocommit: transactions begin where the code says so, DDL included.
+        file = sqlite3.connect(path, timeout=1.0, check_same_thread=False, isolation_level=None)
         try:
-            _prepare(file, path)
+            prepare(file, path)
+            return cls(file, about)
         except BaseException:
             file.close()
             raise
-        return cls(file, about)
 
     def close(self) -> None:
-        """Close the file; whatever was committed is in it."""
+        """Roll up the minute under way and close the file; whatever was committed is in it."""
+        with contextlib.suppress(sqlite3.Error):
+            if self._added > self._rolled:
+                with self._transaction():
+                    self._rollup.finish()
+                    self._finished = self._added
+                    self._merge()
         with contextlib.suppress(sqlite3.Error):
             self._file.close()
 
     def write(self, samples: Iterable[Sample], notes: Iterable[MoveRow | Event]) -> None:
         """Write all of it in one transaction."""
-        with self._file:
-            if not self._run:
-                times = (time.monotonic(), time.time())
-                self._run = self._insert(_INSERT_RUN, *times, self._about)
+        with self._transaction():
             for sample in samples:
                 self._write_sample(sample)
             for note in notes:
+                self._follow_run(self._about, note.time, note.wall)
                 if isinstance(note, Event):
                     self._insert(_INSERT_EVENT, self._run, *note)
                 else:
                     self._write_move(note)
+            self._merge()
 
-    def sweep(self, oldest: float, keep_size: int) -> None:
-        """Delete what is older than the wall time `oldest`, then the oldest above `keep_size`.
+    def catch_up(self) -> bool:
+        """Roll up some ticks that are not yet, a killed manager's or an older journal's.
 
-        The file does not shrink, but its free pages are used again.
+        Tell whether more are left.
         """
-        with self._file as file:
-            for statement in _DELETE_OLD:
-                file.execute(statement, (oldest,))
-            for statement in _DELETE_SOME:
-                while self.used() > keep_size and file.execute(statement).rowcount > 0:
-                    file.execute(_DELETE_ROSTERS)
-            file.execute(_DELETE_ROSTERS)
+        with self._transaction():
+            rows = self._file.execute(
+                "SELECT ticks.id, monotonic, wall, rosters.columns, ticks.columns FROM ticks"
+                " JOIN rosters ON rosters.id = ticks.roster"
+                " WHERE ticks.id > ? ORDER BY ticks.id LIMIT ?",
+                (self._added, _READ_BACK),
+            ).fetchall()
+            for tick, monotonic, wall, roster, columns in rows:
+                with contextlib.suppress(UsageError):  # one that is broken is left out
+                    seen, decided = unpack(monotonic, wall, roster, columns)
+                    self._name_guests(seen)
+                    self._roll_up(tick, seen, decided)
+                self._added = tick
+            self._merge()
+        return len(rows) == _READ_BACK
+
+    def sweep(self, keep: Keep) -> bool:
+        """Delete some of what need not be kept; tell whether more is left to delete.
+
+        A file that an earlier version began does not shrink, but its free pages are used again.
+        """
+        with self._transaction():
+            deleted = self._delete_old(keep)
+            if self.used() > keep.size:
+                deleted += self._delete_first()
+            for statement in _DELETE_LEFT_OVER:
+                self._file.execute(statement)
+            if self._file.execute(_DELETE_GUESTS, (keep.quarters,)).rowcount > 0:
+                self._ids.clear()
+        self._file.execute(f"PRAGMA incremental_vacuum({_PAGES_BACK})").fetchall()
+        return deleted > 0
 
     def used(self) -> int:
         """Return the bytes of the file that hold something."""
@@ -139,17 +220,42 @@ class JournalFile:
         )
         return (pages - free) * size
 
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._file.execute("BEGIN IMMEDIATE")
+        with self._file:  # commits, or rolls back
+            yield
+
     def _insert(self, statement: str, *values: object) -> int:
         return int(self._file.execute(statement, values).lastrowid or 0)
 
+    def _follow_run(self, about: str, monotonic: float, wall: float) -> None:
+        """Begin a run where there is none yet, or what its ticks share has changed."""
+        if not self._run or about != self._about:
+            self._about = about
+            self._run = self._insert(_INSERT_RUN, monotonic, wall, about)
+
     def _write_sample(self, sample: Sample) -> None:
         seen = sample.observation
-        roster = pack_roster(seen.hosts, seen.guests)
+        self._follow_run(sample.about or self._about, seen.time, seen.wall)
+        roster = pack_roster(seen)
         if roster != self._roster[0]:
             self._roster = (roster, self._insert(_INSERT_ROSTER, roster))
-        columns = pack_sample(seen.hosts, seen.guests)
+        self._name_guests(seen)
+        columns = pack_sample(seen, sample.decided)
         times = (seen.time, seen.wall, sample.duration)
-        self._insert(_INSERT_TICK, self._run, self._roster[1], *times, columns)
+        tick = self._insert(
+            _INSERT_TICK, self._run, self._roster[1], sample.number, *times, columns
+        )
+        if sample.state is not None:
+            self._insert(_INSERT_STATE, tick, sample.why, pack_state(sample.state))
+        if tick == self._added + 1:  # else `catch_up` has to go over others before this one
+            self._roll_up(tick, seen, sample.decided)
+
+    def _roll_up(self, tick: int, seen: Observation, decided: Decided | None) -> None:
+        if self._rollup.add(seen, decided):
+            self._finished = self._added
+        self._added = tick
 
     def _write_move(self, move: MoveRow) -> None:
         sizes = (move.from_size, move.to_size)
@@ -159,28 +265,66 @@ class JournalFile:
             _INSERT_MOVE, self._run, move.key, move.name, *sizes, *why, *times, move.outcome
         )
 
+    def _name_guests(self, seen: Observation) -> None:
+        """Keep the guests' names, which rolled-up rows go by, when they are new or changed."""
+        if (seen.guests.keys, seen.names) == self._named:
+            return
+        names = seen.names or seen.guests.keys
+        rows = zip(seen.guests.keys, names, [seen.wall] * len(names), strict=True)
+        self._file.executemany(_NAME_GUEST if seen.names else _ADD_GUEST, rows)
+        self._named = (seen.guests.keys, seen.names)
 
-def observations(path: Path) -> Iterator[Observation]:
-    """Yield what every recorded tick was fed, oldest first."""
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    with contextlib.closing(sqlite3.connect(uri, uri=True)) as file:
-        rows = file.execute(
-            "SELECT monotonic, wall, rosters.columns, ticks.columns FROM ticks"
-            " JOIN rosters ON rosters.id = ticks.roster ORDER BY ticks.id"
-        )
-        for monotonic, wall, roster, sample in rows:
-            yield Observation(monotonic, wall, *unpack(roster, sample))
+    def _merge(self) -> None:
+        """Write the minutes that are finished, and note how far that is.
+
+        What of the minute under way was added is not in the tables, and is read again after a kill.
+        """
+        guest_rows, host_rows = self._rollup.take()
+        if not guest_rows and not host_rows:
+            return
+        by_id = [(self._guest_id(str(row[0])), *row[1:]) for row in guest_rows]
+        for span in SPANS:
+            self._file.executemany(merging(OF_GUESTS, span), _within(span, by_id))
+            self._file.executemany(merging(OF_HOSTS, span), _within(span, host_rows))
+        self._rolled = self._finished
+        self._file.execute("UPDATE rolled SET tick = ?", (self._rolled,))
+
+    def _guest_id(self, key: str) -> int:
+        if key not in self._ids:
+            found = self._file.execute("SELECT id FROM guests WHERE key = ?", (key,)).fetchone()
+            self._ids[key] = int(found[0])
+        return self._ids[key]
+
+    def _delete_old(self, keep: Keep) -> int:
+        deleted = self._delete("ticks", min(self._old("ticks", keep.raw), self._rolled))
+        for table in ("moves", "events"):
+            deleted += self._delete(table, self._old(table, keep.quarters))
+        for figures in (OF_GUESTS, OF_HOSTS):
+            for span, oldest in ((MINUTE, keep.minutes), (QUARTER, keep.quarters)):
+                deleted += self._delete_rolled(rolled_table(figures, span), oldest)
+        return deleted
+
+    def _delete_first(self) -> int:
+        """Delete some of the oldest: ticks first, for they are many and the least missed."""
+        deleted = self._delete("ticks", _EVERYTHING)
+        for span in SPANS:
+            for figures in (OF_GUESTS, OF_HOSTS):
+                deleted = deleted or self._delete_rolled(rolled_table(figures, span), _EVERYTHING)
+        for table in ("events", "moves"):
+            deleted = deleted or self._delete(table, _EVERYTHING)
+        return deleted
+
+    def _old(self, table: str, oldest: float) -> int:
+        return int(self._file.execute(_OLD.format(table=table), (oldest,)).fetchone()[0] or 0)
+
+    def _delete(self, table: str, last: int) -> int:
+        return self._file.execute(_DELETE_SOME.format(table=table), (last, _PORTION)).rowcount
+
+    def _delete_rolled(self, table: str, oldest: float) -> int:
+        return self._file.execute(_DELETE_ROLLED.format(table=table), (oldest,)).rowcount
 
 
-def _prepare(file: sqlite3.Connection, path: Path) -> None:
-    version = file.execute("PRAGMA user_version").fetchone()[0]
-    owner = file.execute("PRAGMA application_id").fetchone()[0]
-    tables = file.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if tables and (owner, version) != (_APPLICATION, VERSION):
-        raise UsageError(f"{path} is not a journal of this version of aerostat")
-    # WAL: readers never hold up the writer; NORMAL: a power cut may cost the last transactions
-    # and never the file (sqlite.org/wal.html).
-    file.execute("PRAGMA journal_mode = WAL")
-    file.execute("PRAGMA synchronous = NORMAL")
-    if not tables:
-        file.executescript(_SCHEMA)
+def _within(span: float, rows: Iterable[Row]) -> Iterator[Row]:
+    """Yield the rows as parts of longer ones, of `span` seconds."""
+    for who, start, *rest in rows:
+        yield (who, float(start or 0.0) // span * span, *rest)

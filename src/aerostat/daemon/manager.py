@@ -20,7 +20,7 @@ from aerostat.daemon.journal import JournalLike, NoJournal
 from aerostat.daemon.journal_file import Event
 from aerostat.daemon.names import clean_text
 from aerostat.daemon.rates import RateMeter
-from aerostat.daemon.recording import Observation
+from aerostat.daemon.recording import Observation, Thought
 from aerostat.daemon.release import release
 from aerostat.daemon.requests import ACCEPTED, Request, Requests
 from aerostat.daemon.rows import Picture, host_rows
@@ -89,6 +89,7 @@ class Manager:
         self._seen: dict[str, Seen] = {}
         self._host: HostReading | None = None
         self._thought: tuple[Plan, Hosts, Guests] | None = None
+        self._step: Thought | None = None
         self._meters: dict[str, RateMeter] = {}
         self._sizes: dict[str, int] = {}
         self._last_moves: dict[str, MoveRow] = {}
@@ -177,7 +178,9 @@ class Manager:
         duration = self._clock.monotonic() - began
         if plan is not None and self._thought is not None:
             _, hosts, columns = self._thought
-            self._journal.sample(Observation(now, wall, hosts, columns), duration)
+            names = tuple(self._seen[key].info.name for key in columns.keys)
+            seen = Observation(now, wall, hosts, columns, names)
+            self._journal.sample(seen, duration, self._step)
         self._publish(now, wall, duration, guests)
         if now - self._saved >= _SAVE_EVERY:
             self._save(now)
@@ -217,8 +220,10 @@ class Manager:
             self._say("engine", clean_text(f"no decision: {type(error).__name__}: {error}"))
             log.debug("step failed", exc_info=True)
             return None
-        self._state = state if self.config.manage else _unasked(state)
+        before, manage = self._state, self.config.manage
+        self._state = state if manage else _unasked(state)
         self._thought = plan, hosts, columns
+        self._step = Thought(before, self._state, plan, self._settings, manage)
         return plan
 
     def _observe(self, plan: Plan, now: float, wall: float) -> None:
