@@ -114,7 +114,8 @@ def _names(count: int) -> tuple[str, ...]:
 
 def _host(count: int) -> Hosts:
     """Return a host that has promised twice what it has."""
-    return Hosts(("host",), np.array([_BUDGET_SHARE * count * _MAX_SIZE]), np.array([4.0 * GIB]))
+    budget = np.array([_BUDGET_SHARE * count * _MAX_SIZE])
+    return Hosts.of(("host",), budget=budget, available=np.array([4.0 * GIB]))
 
 
 def _seen(keys: tuple[str, ...], sizes: FloatArray, demand: FloatArray, now: float) -> Guests:
@@ -128,9 +129,8 @@ def _seen(keys: tuple[str, ...], sizes: FloatArray, demand: FloatArray, now: flo
     statistics[:, Tag.TOTAL_MEMORY] = sizes
     statistics[:, Tag.AVAILABLE_MEMORY] = available
     statistics[:, Tag.FREE_MEMORY] = available / 2
-    return Guests(
-        keys=keys,
-        host=np.zeros(count, dtype=np.int64),
+    return Guests.of(
+        keys,
         max_size=np.full(count, _MAX_SIZE),
         guest_size=sizes,
         held=np.minimum(demand + available / 2, sizes),
@@ -139,8 +139,6 @@ def _seen(keys: tuple[str, ...], sizes: FloatArray, demand: FloatArray, now: flo
         guarantee=np.full(count, _MIN_SIZE),
         ceiling=np.full(count, _MAX_SIZE),
         shares=np.full(count, 1000.0),
-        managed=np.ones(count, dtype=bool),
-        pinned=np.full(count, np.nan),
     )
 
 

@@ -21,14 +21,13 @@ IN_USE = np.array([200.0, 600.0, 292.0]) * MIB
 
 def observe(now: float, size: FloatArray, stalls: int) -> tuple[Hosts, Guests]:
     """Return what a manager would see at `now`: guests of `size` bytes, the last one stalling."""
-    hosts = Hosts(names=("here",), budget=np.array([2.0 * GIB]), available=np.array([4.0 * GIB]))
+    hosts = Hosts.of(("here",), budget=np.array([2.0 * GIB]), available=np.array([4.0 * GIB]))
     # A column for each of the 16 statistics of the queue; NaN is what a guest did not send.
     statistics = np.full((3, STATISTICS), np.nan)
     statistics[:, Tag.AVAILABLE_MEMORY] = size - IN_USE
     statistics[:, Tag.ALLOC_STALLS] = (0, 0, stalls)
-    guests = Guests(
-        keys=NAMES,
-        host=np.zeros(3, dtype=np.int64),
+    guests = Guests.of(
+        NAMES,
         max_size=np.full(3, float(GIB)),
         guest_size=size,
         held=IN_USE,
@@ -37,8 +36,6 @@ def observe(now: float, size: FloatArray, stalls: int) -> tuple[Hosts, Guests]:
         guarantee=np.full(3, 256.0 * MIB),
         ceiling=np.full(3, float(GIB)),
         shares=np.full(3, 1024.0),
-        managed=np.ones(3, dtype=np.bool_),
-        pinned=np.full(3, np.nan),
     )
     return hosts, guests
 

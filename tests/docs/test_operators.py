@@ -13,7 +13,8 @@ from aerostat.cli.main import cli
 from aerostat.daemon import api, config
 from aerostat.daemon.config import Config, parse
 from aerostat.engine import plan
-from aerostat.engine.plan import Condition, Reason
+from aerostat.engine.conditions import Condition
+from aerostat.engine.plan import Reason
 from aerostat.engine.settings import Settings
 from aerostat.tui.columns import guest_columns
 

@@ -39,6 +39,11 @@ class World:
         self.ceiling = self.max_size.copy()
         self.shares = np.full(count, 1000.0)
         self.pinned = np.full(count, np.nan)
+        self.block_reads = np.full(count, np.nan)
+        self.available = np.full(len(self.budget), np.nan)
+        self.reserved = np.zeros(len(self.budget))
+        self.host_pressure = np.full(len(self.budget), np.nan)
+        self.host_swap_out = np.full(len(self.budget), np.nan)
         self.managed = np.ones(count, dtype=bool)
         self.silent = np.zeros(count, dtype=bool)
         self.stuck = np.zeros(count, dtype=bool)
@@ -69,8 +74,8 @@ class World:
         for row, lie in self.lies.items():
             self.statistics[row] = lie
         assert self.host is not None
-        guests = Guests(
-            keys=self.keys,
+        guests = Guests.of(
+            self.keys,
             host=self.host.astype(np.int64),
             max_size=self.max_size.copy(),
             guest_size=self.size.copy(),
@@ -82,9 +87,18 @@ class World:
             shares=self.shares.copy(),
             managed=self.managed.copy(),
             pinned=self.pinned.copy(),
+            block_reads=self.block_reads.copy(),
         )
         names = tuple(f"host-{row}" for row in range(len(self.budget)))
-        return Hosts(names, self.budget.copy(), np.full(len(names), np.nan)), guests
+        hosts = Hosts.of(
+            names,
+            budget=self.budget.copy(),
+            available=self.available.copy(),
+            reserved=self.reserved.copy(),
+            pressure=self.host_pressure.copy(),
+            swap_out=self.host_swap_out.copy(),
+        )
+        return hosts, guests
 
     def plan(self) -> Plan:
         """Take one step of the engine, without carrying it out."""

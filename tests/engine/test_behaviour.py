@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from aerostat.balloon.statistics import Tag
-from aerostat.engine.plan import Condition, Reason
+from aerostat.engine.conditions import Condition
+from aerostat.engine.plan import Reason
 from aerostat.engine.settings import Settings
 from aerostat.units import KIB, MIB
 

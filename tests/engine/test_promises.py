@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aerostat.engine.conditions import Condition
 from aerostat.engine.observation import FloatArray
-from aerostat.engine.plan import Condition, Plan, Reason
+from aerostat.engine.plan import Plan, Reason
 from aerostat.engine.state import State
 from aerostat.errors import UsageError
 from aerostat.units import MIB

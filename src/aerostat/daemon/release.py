@@ -6,8 +6,9 @@ Pure.
 import numpy as np
 
 from aerostat.balloon.abi import PAGE_SIZE
+from aerostat.engine.conditions import Condition
 from aerostat.engine.observation import Guests, Hosts
-from aerostat.engine.plan import Condition, Move, Plan, Reason
+from aerostat.engine.plan import Move, Plan, Reason
 from aerostat.units import format_size
 
 

@@ -48,6 +48,8 @@ class Accounts:
     granted: FloatArray
     available: FloatArray
     """What the host itself says it could give; infinite where that is not known."""
+    reserved: FloatArray
+    """What is claimed for guests that are yet to come."""
 
     @property
     def exposure(self) -> FloatArray:
@@ -56,8 +58,8 @@ class Accounts:
 
     @property
     def spare(self) -> FloatArray:
-        """What may be granted: budget that is not permitted to anybody."""
-        return np.maximum(self.budget - self.permitted, 0.0)
+        """What may be granted: budget that is neither permitted to anybody nor reserved."""
+        return np.maximum(self.budget - self.reserved - self.permitted, 0.0)
 
     @property
     def cover(self) -> FloatArray:
@@ -88,16 +90,17 @@ def keep_ledger(state: State, guests: Guests) -> Ledger:
 
 
 def add_up(ledger: Ledger, guests: Guests, hosts: Hosts) -> Accounts:
-    """Return the sums over each host's guests."""
+    """Return the sums over each host's guests. Both are sane."""
 
     def total(column: FloatArray) -> FloatArray:
         return np.bincount(guests.host, column, minlength=len(hosts)).astype(np.float64)
 
     return Accounts(
-        budget=np.maximum(np.nan_to_num(hosts.budget, nan=0.0), 0.0),
+        budget=hosts.budget,
         held=total(ledger.held),
         permitted=total(ledger.permitted),
         outstanding=total(np.maximum(ledger.permitted - ledger.held, 0.0)),
         granted=total(ledger.granted),
         available=np.nan_to_num(hosts.available, nan=np.inf, posinf=np.inf),
+        reserved=hosts.reserved,
     )

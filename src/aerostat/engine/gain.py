@@ -24,25 +24,26 @@ class Gain(NamedTuple):
 
     taking_held: FloatArray
     due: FloatArray
-    useless_until: FloatArray
+    failed: BoolArray
+    """The host should have gained by now, and has not."""
+    paid: BoolArray
+    """The host has gained what was taken."""
 
 
-def verify(state: State, now: float, guests: Guests, takes: BoolArray, settings: Settings) -> Gain:
-    """Return what is known of each guest's gain after this step, in which `takes` were asked."""
+def verify(state: State, now: float, guests: Guests, settings: Settings) -> Gain:
+    """Return what is known of each guest's gain by now."""
     grown = guests.guest_size > state.guest_size
     began = np.where(grown, np.nan, state.taking_held)
     expected = began - guests.guest_size
     owed = expected >= settings.gain_least
     gained = began - guests.held >= LEAST_GAIN * expected
-    # A taking that has paid off begins anew from what is held now.
-    began = np.where(owed & gained, guests.held, began)
     waiting = owed & ~gained & ~np.isnan(guests.held)
     due = np.where(waiting, np.fmin(state.gain_due, now + settings.gain_patience), np.nan)
     failed = due <= now
-    useless = np.where(failed, now + settings.useless_for, state.useless_until)
-    began = np.where(takes & np.isnan(began), guests.held, began)
     return Gain(
-        taking_held=np.where(failed, np.nan, began),
+        # A taking that has paid off begins anew from what is held now.
+        taking_held=np.where(owed & gained, guests.held, began),
         due=np.where(failed, np.nan, due),
-        useless_until=np.minimum(useless, now + settings.useless_for),
+        failed=failed,
+        paid=owed & gained,
     )

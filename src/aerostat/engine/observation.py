@@ -5,7 +5,8 @@ nothing here trusts them: `Guests.sane` clips what cannot be, so that the rest o
 assume ``0 <= guarantee <= ceiling <= max_size``.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Self
 
 import numpy as np
@@ -30,10 +31,35 @@ class Hosts:
     """What all guests of the host together may hold."""
     available: FloatArray
     """The host's own MemAvailable."""
+    reserved: FloatArray
+    """What is claimed for guests that are yet to come: it and all sizes must fit the budget."""
+    pressure: FloatArray
+    """The share of the last seconds in which some task waited for memory (PSI), 0 to 1."""
+    swap_out: FloatArray
+    """What the host writes to its own swap, bytes a second."""
+
+    @classmethod
+    def of(cls, names: Sequence[str], **columns: FloatArray) -> Self:
+        """Return hosts with these columns; those left out are not known.
+
+        Raises TypeError for a column that there is not.
+        """
+        return cls(names=tuple(names), **_filled(cls, len(names), columns))
 
     def __len__(self) -> int:
         """Return the number of hosts."""
         return len(self.names)
+
+    def sane(self) -> Self:
+        """Return the same hosts with impossible figures clipped, and nothing claimed unsaid."""
+        return replace(
+            self,
+            budget=_amount(self.budget),
+            available=np.where(self.available >= 0, self.available, np.nan),
+            reserved=_amount(self.reserved),
+            pressure=np.clip(self.pressure, 0.0, 1.0),
+            swap_out=np.maximum(self.swap_out, 0.0),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +90,29 @@ class Guests:
     """False for a guest that is only watched."""
     pinned: FloatArray
     """The size that an operator asked for by hand; NaN for none."""
+    block_reads: FloatArray
+    """Bytes that it has read from its disks since it started, as its hypervisor counts."""
+
+    @classmethod
+    def of(
+        cls,
+        keys: Sequence[str],
+        *,
+        host: IntArray | None = None,
+        managed: BoolArray | None = None,
+        **columns: FloatArray,
+    ) -> Self:
+        """Return guests with these columns; those left out are not known.
+
+        Where nothing is said they are managed, and run on the first host. Raises TypeError for a
+        column that there is not.
+        """
+        return cls(
+            keys=tuple(keys),
+            host=np.zeros(len(keys), dtype=np.int64) if host is None else host,
+            managed=np.ones(len(keys), dtype=np.bool_) if managed is None else managed,
+            **_filled(cls, len(keys), columns),
+        )
 
     def __len__(self) -> int:
         """Return the number of guests."""
@@ -90,3 +139,20 @@ class Guests:
             held=np.where(self.held >= 0, self.held, np.nan),
             shares=np.clip(shares, 1e-6, 1e9),
         )
+
+
+_NO_FIGURES = {"names", "keys", "host", "managed"}
+
+
+def _filled(kind: type, rows: int, columns: dict[str, FloatArray]) -> dict[str, FloatArray]:
+    """Return `columns`, and one of NaN for each that `kind` has besides."""
+    filled = dict(columns)
+    for field in fields(kind):
+        if field.name not in filled and field.name not in _NO_FIGURES:
+            shape = (rows, STATISTICS) if field.name == "statistics" else (rows,)
+            filled[field.name] = np.full(shape, np.nan)
+    return filled
+
+
+def _amount(column: FloatArray) -> FloatArray:
+    return np.maximum(np.nan_to_num(column, nan=0.0), 0.0)

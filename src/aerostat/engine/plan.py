@@ -11,21 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from aerostat.engine.accounts import Accounts
+from aerostat.engine.conditions import Condition
 from aerostat.engine.estimates import Cause
 from aerostat.engine.observation import FloatArray, IntArray
 from aerostat.units import format_size
-
-
-class Condition(IntEnum):
-    """How far a guest can be managed at present."""
-
-    FRESH = 0
-    STALE = 1
-    SILENT = 2
-    STUCK = 3
-    USELESS = 4
-    EXEMPT = 5
-    IMPLAUSIBLE = 6
 
 
 class Reason(IntEnum):
@@ -96,6 +85,7 @@ _CONDITIONS = {
     Condition.USELESS: "its balloon frees no memory of the host",
     Condition.EXEMPT: "it is not to be managed",
     Condition.IMPLAUSIBLE: "its figures cannot be true",
+    Condition.DRAINING: "its balloon is on its way",
 }
 
 
@@ -125,6 +115,8 @@ class Plan:
     """What to ask of the balloon now; NaN for nothing."""
     reason: IntArray
     condition: IntArray
+    condition_since: FloatArray
+    """Monotonic seconds."""
     demand: FloatArray
     reserve: FloatArray
     idle: FloatArray
@@ -139,8 +131,15 @@ class Plan:
     """Where the guest's size is going, step by step."""
     pinned: FloatArray
     asked: FloatArray
+    speed_up: FloatArray
+    """How fast the guest's balloon gives memory back, bytes a second; NaN until it is learned."""
+    speed_down: FloatArray
+    """How fast it takes memory, bytes a second; NaN until it is learned."""
     need: FloatArray
     """One row a host: what was needed of its guests."""
+    reserved_backed: FloatArray
+    """One row a host: how much of what is reserved is there now: permitted to nobody, held by
+    nobody, and available."""
     accounts: Accounts
 
     def moves(self) -> list[Move]:

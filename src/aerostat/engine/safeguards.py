@@ -12,9 +12,10 @@ import numpy as np
 
 from aerostat.balloon.abi import PAGE_SIZE
 from aerostat.engine.accounts import SETTLED, Accounts, Ledger
+from aerostat.engine.conditions import Condition
 from aerostat.engine.fill import waterfill
 from aerostat.engine.observation import BoolArray, FloatArray, Guests, IntArray
-from aerostat.engine.plan import Condition, Reason
+from aerostat.engine.plan import Reason
 from aerostat.engine.settings import Settings
 from aerostat.engine.targets import Targets
 
@@ -157,7 +158,9 @@ def _need(situation: Situation, settings: Settings) -> FloatArray:
     wanted = np.where(situation.left_alone, 0.0, np.maximum(targets.needed - permitted, 0.0))
     wanted_here = np.bincount(guests.host, wanted, minlength=hosts)
     pool = settings.pool_share * accounts.budget
-    need = np.maximum(accounts.permitted + wanted_here - (accounts.budget - pool), 0.0)
+    need = np.maximum(
+        accounts.permitted + accounts.reserved + wanted_here - (accounts.budget - pool), 0.0
+    )
     # A pool that lacks a little is not refilled drop by drop.
     return np.where(need >= _REFILL * pool, need, 0.0)
 

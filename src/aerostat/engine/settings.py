@@ -83,7 +83,19 @@ class Settings:
     """A guest without a sample for this long counts as silent."""
 
     patience: float = 8.0
-    """A balloon that was asked to move and has not for this long is stuck."""
+    """A balloon that was asked to move and has not for this long is stuck, ..."""
+
+    patience_steps: float = 4.0
+    """... unless it is so slow by nature that it needs more for so many steps of a MiB, ..."""
+
+    longest_patience: float = 60.0
+    """... but after this long in any case."""
+
+    crawl_share: float = 0.1
+    """A balloon that does less than this fraction of its own speed does not get on."""
+
+    speed_weight: float = 0.3
+    """Weight of what a balloon did last in what is known of its speed."""
 
     stuck_for: float = 30.0
     """A stuck guest is not asked again for this long."""

@@ -1,27 +1,34 @@
-"""What the engine has learned: one row a guest, versioned, saved and loaded.
+"""What the engine has learned: a row a guest and a row a host, versioned, saved and loaded.
 
 A restarted manager and a replay that load the same state see what the first one saw. Times are
 monotonic and never lie in the future: a state that outlived a reboot of the host is read with its
 times drawn back to now, which only makes the manager more patient.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import numpy as np
 
+from aerostat.engine.conditions import Condition
 from aerostat.engine.observation import STATISTICS, FloatArray
+from aerostat.engine.settings import Settings
 from aerostat.errors import UsageError
 
-VERSION = 1
+VERSION = 2
+_OLDEST = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class State:
-    """Columns over guests, in the order of `keys`. NaN means never, or not known."""
+    """Columns over guests, in the order of `keys`, and over hosts. NaN means never, or not known.
+
+    The columns of hosts have names that begin with `host_`.
+    """
 
     keys: tuple[str, ...]
+    hosts: tuple[str, ...]
     stepped: float
     """When the last step was; NaN before the first."""
 
@@ -32,6 +39,8 @@ class State:
     """When it was made."""
     sample_size: FloatArray
     """The guest's size then."""
+    block_reads: FloatArray
+    """What it had read from its disks by then."""
     guest_size: FloatArray
     held: FloatArray
 
@@ -40,19 +49,31 @@ class State:
     """Memory in use that the guest could not give without harm."""
     growth: FloatArray
     """Bytes by which demand grew within one reaction time, at its recent worst."""
+    read_rate: FloatArray
+    """What it usually reads from its disks, bytes a second."""
     pressure: FloatArray
     """0 (none) to 1 (the guest does little else than look for memory)."""
     cause: FloatArray
     """Which `Cause` raised the pressure last."""
     harm_time: FloatArray
     """When the guest last felt it."""
+    condition: FloatArray
+    """Which `Condition` it was in."""
+    condition_since: FloatArray
 
     # what was asked
     asked: FloatArray
     """The size last asked for; NaN once it was reached or given up."""
     asked_time: FloatArray
-    """When the balloon was asked, or when it last moved towards what was asked."""
-    stuck_until: FloatArray
+    """When the balloon was asked, or when it last got on towards what was asked."""
+    asked_from: FloatArray
+    """The guest's size then."""
+    taken_time: FloatArray
+    """When its size last fell."""
+    speed_up: FloatArray
+    """How fast its balloon gives memory back, bytes a second."""
+    speed_down: FloatArray
+    """How fast its balloon takes memory, bytes a second."""
     granted: FloatArray
     """The ledger: bytes granted that the host has not yet seen used."""
 
@@ -61,54 +82,114 @@ class State:
     """What the guest held when the taking under way began; NaN when none is."""
     gain_due: FloatArray
     """Until when the host must have gained; NaN when nothing is owed."""
-    useless_until: FloatArray
+
+    # of hosts
+    host_strain: FloatArray
+    """0 (at ease) to 1 (the host itself does little else than look for memory)."""
+    host_lid: FloatArray
+    """Comfort may fill the host up to here, bytes, since it was strained above; NaN for no lid."""
+    host_backed: FloatArray
+    """How much of what was reserved was said to be there, bytes."""
 
     @classmethod
     def empty(cls) -> Self:
         """Return the state of a manager that has seen nothing."""
-        return cls(keys=(), stepped=np.nan, **{name: _blank(name, 0) for name in COLUMNS})
+        blank = {name: _blank(name, 0) for name in COLUMNS}
+        return cls(keys=(), hosts=(), stepped=np.nan, **blank)
 
-    def aligned(self, keys: tuple[str, ...]) -> Self:
-        """Return this state with its rows in the order of `keys`; new guests get blank rows.
+    def aligned(self, keys: tuple[str, ...], hosts: tuple[str, ...] | None = None) -> Self:
+        """Return this state with its rows in the order of `keys` and, where said, of `hosts`.
 
-        Guests that are gone are forgotten: one that returns may be another machine of that name.
+        New ones get blank rows. Guests that are gone are forgotten: one that returns may be
+        another machine of that name.
         """
-        if keys == self.keys:
+        hosts = self.hosts if hosts is None else hosts
+        if keys == self.keys and hosts == self.hosts:
             return self
-        rows = {key: row for row, key in enumerate(self.keys)}
-        source = np.array([rows.get(key, -1) for key in keys], dtype=np.int64)
-        known = source >= 0
+        guest_rows, host_rows = _places(self.keys, keys), _places(self.hosts, hosts)
         columns = {}
         for name in COLUMNS:
-            column = _blank(name, len(keys))
+            source = host_rows if _is_of_hosts(name) else guest_rows
+            column = _blank(name, len(source))
+            known = source >= 0
             column[known] = getattr(self, name)[source[known]]
             columns[name] = column
-        return type(self)(keys=keys, stepped=self.stepped, **columns)
+        return type(self)(keys=keys, hosts=hosts, stepped=self.stepped, **columns)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state as plain values that JSON can carry; NaN becomes null."""
-        columns = {name: _to_list(getattr(self, name)) for name in COLUMNS}
-        stepped = None if np.isnan(self.stepped) else self.stepped
-        return {"version": VERSION, "keys": list(self.keys), "stepped": stepped, "columns": columns}
+        return {
+            "version": VERSION,
+            "keys": list(self.keys),
+            "hosts": list(self.hosts),
+            "stepped": None if np.isnan(self.stepped) else self.stepped,
+            "columns": {name: _to_list(getattr(self, name)) for name in COLUMNS},
+        }
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> Self:
-        """Return what `to_dict` saved. Raises `UsageError` for anything else."""
+        """Return what `to_dict` saved, of this version or an earlier one.
+
+        Raises `UsageError` for anything else.
+        """
         try:
-            if saved["version"] != VERSION:
-                raise UsageError(f"the saved state has version {saved['version']}, not {VERSION}")
+            version = saved["version"]
+            if not _OLDEST <= version <= VERSION:
+                raise UsageError(f"the saved state has version {version}, not {VERSION}")
+            values = dict(saved["columns"])
             keys = tuple(str(key) for key in saved["keys"])
-            columns = {
-                name: _from_list(saved["columns"][name], name, len(keys)) for name in COLUMNS
-            }
+            hosts = tuple(str(name) for name in saved["hosts"]) if version > 1 else ()
+            if version == 1:
+                values = _from_version_1(values, len(keys))
+            columns = {}
+            for name in COLUMNS:
+                rows = len(hosts) if _is_of_hosts(name) else len(keys)
+                columns[name] = _from_list(values[name], name, rows)
             stepped = saved["stepped"]
-            return cls(keys=keys, stepped=np.nan if stepped is None else float(stepped), **columns)
+            stepped = np.nan if stepped is None else float(stepped)
+            return cls(keys=keys, hosts=hosts, stepped=stepped, **columns)
         except (KeyError, TypeError, ValueError) as error:
             raise UsageError(f"not a saved state of the engine: {error}") from error
 
 
-COLUMNS = tuple(field.name for field in fields(State) if field.name not in {"keys", "stepped"})
-_FROM_ZERO = {"growth", "pressure", "granted", "cause"}
+COLUMNS = tuple(
+    field.name for field in fields(State) if field.name not in {"keys", "hosts", "stepped"}
+)
+_FROM_ZERO = {"growth", "pressure", "granted", "cause", "host_strain", "host_backed"}
+_NEW_IN_2 = {
+    "block_reads", "read_rate", "condition", "condition_since", "asked_from", "taken_time",
+    "speed_up", "speed_down", "host_strain", "host_lid", "host_backed",
+}  # fmt: skip
+
+
+def _from_version_1(saved: Mapping[str, Any], rows: int) -> dict[str, Any]:
+    """Return the columns of a state of version 1 as this version has them.
+
+    It had terms in the place of conditions: until when a guest counted as stuck, or as useless.
+    """
+    values = {name: saved[name] for name in COLUMNS if name not in _NEW_IN_2}
+    for name in _NEW_IN_2:
+        values[name] = [] if _is_of_hosts(name) else [None] * rows
+    settings = Settings()
+    condition, since = values["condition"], values["condition_since"]
+    for column, state, term in (
+        (saved["stuck_until"], Condition.STUCK, settings.stuck_for),
+        (saved["useless_until"], Condition.USELESS, settings.useless_for),
+    ):
+        for row, until in enumerate(column):
+            if until is not None:
+                condition[row], since[row] = int(state), float(until) - term
+    return values
+
+
+def _is_of_hosts(name: str) -> bool:
+    return name.startswith("host_")
+
+
+def _places(before: Sequence[str], now: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return where each of `now` was before; -1 for what is new."""
+    rows = {key: row for row, key in enumerate(before)}
+    return np.array([rows.get(key, -1) for key in now], dtype=np.int64)
 
 
 def _blank(name: str, rows: int) -> FloatArray:

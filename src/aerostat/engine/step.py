@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 
 from aerostat.engine.accounts import SETTLED, Ledger, add_up, keep_ledger
+from aerostat.engine.conditions import Condition, Sign, follow, known_condition
+from aerostat.engine.convergence import Progress, doubted, follow_balloons
 from aerostat.engine.estimates import Estimates, estimate
-from aerostat.engine.gain import verify
-from aerostat.engine.observation import BoolArray, FloatArray, Guests, Hosts, IntArray
-from aerostat.engine.plan import Condition, Plan
+from aerostat.engine.gain import Gain, verify
+from aerostat.engine.observation import BoolArray, Guests, Hosts
+from aerostat.engine.plan import Plan
 from aerostat.engine.safeguards import Decision, Situation, decide
 from aerostat.engine.settings import Settings
 from aerostat.engine.state import State
@@ -24,18 +26,16 @@ def step(
 
     `now` is monotonic seconds. Pure and deterministic: the same arguments give the same answer.
     """
-    guests = guests.sane()
-    state = state.aligned(guests.keys)
+    hosts, guests = hosts.sane(), guests.sane()
+    state = state.aligned(guests.keys, hosts.names)
     estimates = estimate(state, now, guests, settings)
     ledger = keep_ledger(state, guests)
     accounts = add_up(ledger, guests, hosts)
 
-    progress = _progress_time(state, now, guests, ledger)
-    under_way_too_long = now - progress > settings.patience
-    unmoved = under_way_too_long & (ledger.asked < guests.guest_size)
-    stuck_until = np.where(unmoved, now + settings.stuck_for, state.stuck_until)
-    stuck_until = np.minimum(stuck_until, now + settings.stuck_for)
-    condition = _condition(now, guests, state, estimates, stuck_until, settings)
+    progress = follow_balloons(state, now, guests, ledger, settings)
+    gain = verify(state, now, guests, settings)
+    signs = _signs(state, now, guests, estimates, ledger, progress, gain, settings)
+    condition, condition_since = follow(state.condition, state.condition_since, now, signs)
     blind = estimates.confidence < 1.0
 
     harmed = estimates.pressure >= settings.harm_pressure
@@ -57,9 +57,14 @@ def step(
         distressed=(estimates.acute >= settings.distress_pressure)
         & (targets.want > guests.guest_size),
         harmed=spared,
-        unmoved=unmoved,
+        unmoved=progress.unmoved,
     )
     decision = decide(situation, settings)
+    backed = np.clip(
+        np.minimum(hosts.budget - accounts.permitted, accounts.available - accounts.granted),
+        0.0,
+        hosts.reserved,
+    )
     plan = Plan(
         keys=guests.keys,
         host=guests.host,
@@ -67,6 +72,7 @@ def step(
         target_size=decision.target_size,
         reason=decision.reason,
         condition=condition,
+        condition_since=condition_since,
         demand=estimates.demand,
         reserve=estimates.reserve,
         idle=estimates.idle,
@@ -80,13 +86,27 @@ def step(
         aim=targets.target,
         pinned=guests.pinned,
         asked=ledger.asked,
+        speed_up=progress.speed_up,
+        speed_down=progress.speed_down,
         need=decision.need,
+        reserved_backed=backed,
         accounts=accounts,
     )
     learned = replace(
-        state, harm_time=harm_time, stuck_until=stuck_until, asked_time=progress, stepped=now
+        state,
+        stepped=now,
+        harm_time=harm_time,
+        condition=condition.astype(np.float64),
+        condition_since=condition_since,
+        asked_time=progress.asked_time,
+        asked_from=progress.asked_from,
+        speed_up=progress.speed_up,
+        speed_down=doubted(progress.speed_down, progress.unmoved, settings),
+        taking_held=gain.taking_held,
+        gain_due=gain.due,
+        host_backed=backed,
     )
-    return _remember(learned, now, guests, estimates, ledger, decision, settings), plan
+    return _remember(learned, now, guests, estimates, ledger, decision), plan
 
 
 def _elapsed(state: State, now: float, settings: Settings) -> float:
@@ -95,33 +115,31 @@ def _elapsed(state: State, now: float, settings: Settings) -> float:
     return float(np.clip(now - state.stepped, 0.0, settings.longest_tick))
 
 
-def _progress_time(state: State, now: float, guests: Guests, ledger: Ledger) -> FloatArray:
-    """Return when each balloon was asked or last moved towards what was asked; NaN at rest."""
-    before = np.abs(state.asked - state.guest_size)
-    moved = np.abs(ledger.asked - guests.guest_size) < before - SETTLED
-    since = np.where(moved, now, np.minimum(state.asked_time, now))
-    return np.where(np.isnan(ledger.asked), np.nan, since)
-
-
-def _condition(
+def _signs(
+    state: State,
     now: float,
     guests: Guests,
-    state: State,
     estimates: Estimates,
-    stuck_until: FloatArray,
+    ledger: Ledger,
+    progress: Progress,
+    gain: Gain,
     settings: Settings,
-) -> IntArray:
-    """Return each guest's `Condition`: the first of these that holds."""
-    table: list[tuple[BoolArray, Condition]] = [
-        (~guests.managed, Condition.EXEMPT),
-        (state.useless_until > now, Condition.USELESS),
-        (stuck_until > now, Condition.STUCK),
-        (~estimates.plausible, Condition.IMPLAUSIBLE),
-        (estimates.age > settings.silent_after, Condition.SILENT),
-        (estimates.age > settings.fresh_for, Condition.STALE),
-    ]
-    holds, conditions = zip(*table, strict=True)
-    return np.asarray(np.select(holds, conditions, Condition.FRESH), dtype=np.int64)
+) -> dict[Sign, BoolArray]:
+    """Return which signs are seen of which guests."""
+    before = known_condition(state.condition)
+    age = now - np.minimum(state.condition_since, now)
+    stuck = (before == Condition.STUCK) & (age < settings.stuck_for) & ~progress.moved
+    useless = (before == Condition.USELESS) & (age < settings.useless_for) & ~gain.paid
+    return {
+        Sign.UNMANAGED: ~guests.managed,
+        Sign.NO_GAIN: gain.failed,
+        Sign.NO_MOTION: progress.unmoved,
+        Sign.WAITS: stuck | useless,
+        Sign.IMPOSSIBLE: ~estimates.plausible,
+        Sign.NO_FIGURES: estimates.age > settings.silent_after,
+        Sign.OLD_FIGURES: estimates.age > settings.fresh_for,
+        Sign.SHRINKS: ledger.asked < guests.guest_size,
+    }
 
 
 def _remember(
@@ -131,14 +149,15 @@ def _remember(
     estimates: Estimates,
     ledger: Ledger,
     decision: Decision,
-    settings: Settings,
 ) -> State:
     """Return the state after `decision`."""
     target = decision.target_size
     moves = ~np.isnan(target)
     permitted = np.where(moves, np.fmax(guests.guest_size, target), ledger.permitted)
     grants = ledger.granted + np.maximum(permitted - ledger.permitted, 0.0)
-    gain = verify(state, now, guests, moves & (target < guests.guest_size), settings)
+    takes = moves & (target < guests.guest_size)
+    fell = guests.guest_size < state.guest_size - SETTLED
+    fresh = estimates.sample_time > np.fmax(state.sample_time, -np.inf)
     return replace(
         state,
         statistics=estimates.statistics,
@@ -153,7 +172,8 @@ def _remember(
         asked=np.where(moves, target, ledger.asked),
         asked_time=np.where(moves, now, state.asked_time),
         granted=np.minimum(grants, np.maximum(permitted - ledger.held, 0.0)),
-        taking_held=gain.taking_held,
-        gain_due=gain.due,
-        useless_until=gain.useless_until,
+        asked_from=np.where(moves, guests.guest_size, state.asked_from),
+        block_reads=np.where(fresh, guests.block_reads, state.block_reads),
+        taken_time=np.where(fell, now, np.minimum(state.taken_time, now)),
+        taking_held=np.where(takes & np.isnan(state.taking_held), guests.held, state.taking_held),
     )

@@ -54,7 +54,7 @@ def divide(
     """
     low = np.where(movable, guests.guarantee, guests.guest_size)
     high = np.where(movable, guests.ceiling, guests.guest_size)
-    budget = np.maximum(np.nan_to_num(hosts.budget, nan=0.0), 0.0)
+    budget = np.maximum(hosts.budget - hosts.reserved, 0.0)
 
     def pour(low: FloatArray, high: FloatArray) -> FloatArray:
         return waterfill(budget, low, high, guests.shares, guests.host)
