@@ -209,6 +209,7 @@ class JournalFile:
                 self._file.execute(statement)
             if self._file.execute(_DELETE_GUESTS, (keep.quarters,)).rowcount > 0:
                 self._ids.clear()
+                self._named = ((), ())
         self._file.execute(f"PRAGMA incremental_vacuum({_PAGES_BACK})").fetchall()
         return deleted > 0
 
@@ -291,6 +292,7 @@ class JournalFile:
 
     def _guest_id(self, key: str) -> int:
         if key not in self._ids:
+            self._insert(_ADD_GUEST, key, key, 0.0)  # no effect on one that is there
             found = self._file.execute("SELECT id FROM guests WHERE key = ?", (key,)).fetchone()
             self._ids[key] = int(found[0])
         return self._ids[key]

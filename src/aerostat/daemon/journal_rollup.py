@@ -57,7 +57,7 @@ class Bucket:
 
     def rows(self) -> list[Row]:
         """Return a row for each key."""
-        if not self.count:
+        if not self.count or not self.keys:
             return []
         mean = np.divide(
             self.total, self.known, out=np.full_like(self.total, np.nan), where=self.known > 0
