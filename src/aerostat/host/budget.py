@@ -29,6 +29,8 @@ class HostReading(NamedTuple):
     swap_in: float | None = None
     swap_total: int = 0
     swap_free: int = 0
+    huge_pages: int = 0
+    """Set aside for huge pages: part of what is used, and of no use to anything else."""
     nodes: tuple[NodeMemory, ...] = ()
     cgroup: CgroupMemory | None = None
     """The cgroup that the budget is taken from, if it is taken from one."""
@@ -78,6 +80,7 @@ class Budget:
             memory.available,
             swap_total=memory.swap_total,
             swap_free=memory.swap_free,
+            huge_pages=memory.huge_pages,
             cgroup=group,
         )
 
