@@ -5,7 +5,7 @@ guest are only downloaded and unpacked into build/lab, since a machine that runs
 for another kernel in /boot.
 
 libvirt is installed without what would start it with the machine: the laboratory starts one of its
-own.
+own. `prometheus` is no guest: it gets the programs that check contrib/.
 
 The others are got only when they are asked for. They come from other releases of Debian, or for
 another machine, and are unpacked into directories of their own, never installed:
@@ -91,7 +91,7 @@ def main(wanted: list[str]) -> int:
         try:
             GET[part]()
         except (MissingPartError, subprocess.CalledProcessError, OSError) as error:
-            print(f"aerostat: no {part} guests here: {error}", file=sys.stderr)
+            print(f"aerostat: no {part} here: {error}", file=sys.stderr)
             missing.append(part)
     # By hand the tests that need a missing part are skipped, each saying so.
     return 1 if missing and os.environ.get("CI") == "true" else 0
@@ -125,6 +125,16 @@ def get_libvirt() -> None:
         *("libvirt-daemon", "libvirt-daemon-driver-qemu", "libvirt-clients", "python3-libvirt"),
     )
     get_qemu()
+
+
+def get_prometheus() -> None:
+    """Get what checks contrib/: promtool, only unpacked, for its package starts a Prometheus."""
+    if not shutil.which("systemd-analyze"):
+        install("to check the service's unit", "systemd")
+    tree = PARTS / "prometheus"
+    if not shutil.which("promtool") and not is_complete(tree):
+        unpack("prometheus", tree)
+        complete(tree)
 
 
 def get_newer() -> None:
@@ -167,6 +177,7 @@ GET = {
     "uml": get_uml,
     "qemu": get_qemu,
     "libvirt": get_libvirt,
+    "prometheus": get_prometheus,
     "newer": get_newer,
     "python39": get_python39,
     "s390x": get_s390x,
