@@ -42,18 +42,21 @@ async def _read(globs: Sequence[str]) -> list[GuestRow]:
     finally:
         await connector.close()
     now = time.monotonic()
-    return [_row(guest, answers[guest.key], now) for guest in guests if guest.key in answers]
+    return [row_of(guest, answers[guest.key], now) for guest in guests if guest.key in answers]
 
 
-def _row(guest: GuestInfo, answer: Reading | AerostatError, now: float) -> GuestRow:
+def row_of(guest: GuestInfo, answer: Reading | AerostatError, now: float) -> GuestRow:
+    """Return what one look at a guest tells, at `now` (monotonic seconds)."""
     name = clean_name(guest.name)
     if isinstance(answer, AerostatError):
-        return GuestRow(guest.key, name, guest.source, error=clean_text(answer))
+        return GuestRow(guest.key, name, guest.source, uuid=guest.uuid, error=clean_text(answer))
     figures, sampled_at = answer.statistics, answer.sampled_at
     return GuestRow(
         key=guest.key,
         name=name,
         source=guest.source,
+        uuid=guest.uuid,
+        way=answer.way,
         max_size=answer.max_size,
         guest_size=answer.guest_size,
         held=answer.held,
