@@ -248,7 +248,7 @@ async def test_a_fault_in_the_engine_does_not_end_the_manager(
     house.add("a").uses(300 * MIB)
     await house.start()
     await house.clock.advance(2)
-    monkeypatch.setattr("aerostat.daemon.manager.step", lambda *_: 1 / 0)
+    monkeypatch.setattr("aerostat.daemon.thinking.step", lambda *_: 1 / 0)
     await house.clock.advance(2)
     assert "ZeroDivisionError" in house.last.problems[0]
     assert [guest.name for guest in house.last.guests] == ["a"]
@@ -264,7 +264,7 @@ async def test_a_fault_in_a_tick_does_not_end_the_manager(
     await house.start()
     before = house.last.tick
     with monkeypatch.context() as broken:
-        broken.setattr("aerostat.daemon.manager.host_rows", lambda *_: 1 / 0)
+        broken.setattr("aerostat.daemon.tick.host_rows", lambda *_: 1 / 0)
         await house.clock.advance(2)
     await house.clock.advance(1)
     assert house.last.tick >= before + 3

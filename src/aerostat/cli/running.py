@@ -10,10 +10,9 @@ from enum import Enum
 from rich.console import Console
 
 from aerostat.daemon.config import Config
+from aerostat.daemon.connectors import connectors_of
 from aerostat.daemon.service import serve
 from aerostat.errors import UsageError
-from aerostat.hypervisors.base import Connector
-from aerostat.hypervisors.qmp import QmpConnector
 from aerostat.tui.lines import JsonLines, PlainLines
 from aerostat.tui.live import LiveView, can_draw
 from aerostat.tui.sink import Narrator, Sink
@@ -78,14 +77,6 @@ async def _run(config: Config, sink: Sink, limit: float | None) -> None:
         raise KeyboardInterrupt
     if not task.cancelled():
         task.result()
-
-
-def connectors_of(config: Config) -> list[Connector]:
-    """Return the connectors that `config` names."""
-    return [
-        QmpConnector(connector.sockets, read_only=not config.manage)
-        for connector in config.connector
-    ]
 
 
 def _sink(showing: Showing) -> Sink:

@@ -4,11 +4,12 @@ The figures are a guest's word: one that no machine could mean becomes *not know
 arrays are made each tick and never changed afterwards, so that the journal may keep them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from aerostat.daemon.config import Config
+from aerostat.daemon.orders import Orders
+from aerostat.daemon.promises import Promises
 from aerostat.daemon.sampler import Seen
 from aerostat.engine.observation import STATISTICS, FloatArray, Guests, Hosts
 from aerostat.host.budget import HostReading
@@ -18,21 +19,23 @@ from aerostat.hypervisors.base import Reading
 _STATISTICS_LIMIT = 1 << 64
 
 
-def host_columns(name: str, host: HostReading) -> Hosts:
-    """Return the one host there is."""
-    return Hosts(
-        names=(name,),
+def host_columns(name: str, host: HostReading, reserved: int) -> Hosts:
+    """Return the one host there is, where leases claim `reserved` bytes of it."""
+    return Hosts.of(
+        (name,),
         budget=np.array([host.budget], dtype=np.float64),
         available=np.array([host.available], dtype=np.float64),
+        reserved=np.array([reserved], dtype=np.float64),
+        pressure=_column([host.pressure]),
+        swap_out=_column([host.swap_out]),
     )
 
 
-def guest_columns(
-    guests: Sequence[Seen], config: Config, pins: Mapping[str, int], now: float
-) -> Guests:
+def guest_columns(guests: Sequence[Seen], promises: Promises, orders: Orders, now: float) -> Guests:
     """Return one row for each guest that has ever been read. `now` is monotonic seconds."""
     read = [(seen.info, seen.reading) for seen in guests if seen.reading is not None]
-    promises = [config.promise(info.name, info.key, r.max_size) for info, r in read]
+    promised = [promises.of(info, r.max_size) for info, r in read]
+    ordered = orders.sizes()
     statistics = np.full((len(read), STATISTICS), np.nan)
     for row, (_, reading) in enumerate(read):
         _fill(statistics[row], reading)
@@ -44,11 +47,18 @@ def guest_columns(
         held=_column([r.held for _, r in read]),
         statistics=statistics,
         sample_time=_column([sample_time(r, now) for _, r in read]),
-        guarantee=_column([promise.guarantee for promise in promises]),
-        ceiling=_column([promise.ceiling for promise in promises]),
-        shares=_column([promise.shares for promise in promises]),
-        managed=np.array([promise.managed for promise in promises], dtype=np.bool_),
-        pinned=_column([pins.get(info.key) for info, _ in read]),
+        guarantee=_column([promise.guarantee for promise in promised]),
+        ceiling=_column([promise.ceiling for promise in promised]),
+        shares=_column([promise.shares for promise in promised]),
+        managed=np.array(
+            [
+                promise.managed and info.key not in orders.holds
+                for promise, (info, _) in zip(promised, read, strict=True)
+            ],
+            dtype=np.bool_,
+        ),
+        pinned=_column([ordered.get(info.key) for info, _ in read]),
+        block_reads=_column([r.block_reads.bytes if r.block_reads else None for _, r in read]),
     )
 
 

@@ -1,53 +1,40 @@
-"""The loop: look at the guests, step the engine, carry out its plan, show and record the tick.
+"""The manager: its loop, and all that operators may ask it and order.
 
-One tick never waits for a guest that hangs, for the disk or for a view. Without `manage` in the
-configuration nothing is ever changed. Touches guests through connectors, the host through the
-function it is given, and the files through `Journal` and `SaveFile`.
+A fault in a tick, a view or the disk never ends it. Without `manage` in the configuration nothing
+is ever changed. Touches guests through connectors, the host through the function it is given, and
+the files through `Journal` and `SaveFile`.
 """
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-
-import numpy as np
+from typing import Any
 
 from aerostat.daemon.clock import Clock, SystemClock, wait_for_all
-from aerostat.daemon.columns import guest_columns, held_by_all, host_columns
 from aerostat.daemon.config import Config
+from aerostat.daemon.explaining import explanation, values_of
 from aerostat.daemon.journal import JournalLike, NoJournal
-from aerostat.daemon.journal_file import Event
 from aerostat.daemon.names import clean_text
-from aerostat.daemon.rates import RateMeter
-from aerostat.daemon.recording import Observation, Thought
-from aerostat.daemon.release import release
-from aerostat.daemon.requests import ACCEPTED, Request, Requests
-from aerostat.daemon.rows import Picture, host_rows
-from aerostat.daemon.sampler import Sampler, Seen
+from aerostat.daemon.orders import Orders
+from aerostat.daemon.reservations import Reservation
+from aerostat.daemon.sampler import Seen
 from aerostat.daemon.savefile import SaveFile
-from aerostat.daemon.snapshot import MoveRow, Snapshot
-from aerostat.engine.observation import Guests, Hosts
-from aerostat.engine.plan import Move, Plan
+from aerostat.daemon.snapshot import GuestRow, MoveRow, ReservationRow, Snapshot
+from aerostat.daemon.thinking import Thinker
+from aerostat.daemon.tick import ReadHost, Ticker
 from aerostat.engine.settings import Settings
-from aerostat.engine.state import State
-from aerostat.engine.step import step
-from aerostat.errors import AerostatError, UsageError
-from aerostat.host.budget import HostReading
-from aerostat.hypervisors.base import Connector
+from aerostat.errors import UsageError
+from aerostat.hypervisors.base import Connector, Examination
 from aerostat.units import format_size
 
 log = logging.getLogger(__name__)
 
 # How much a killed manager may forget.
 _SAVE_EVERY = 10.0
-# What the API can tell of the past without asking the journal.
-_RECENT_MOVES = 1000
-# A manager that only observes would move a guest every tick; it says so this often.
-_OBSERVED_EVERY = 10.0
 _CLOSE_LIMIT = 2.0
-
-OBSERVED = "observed"
+_EXAMINE_LIMIT = 5.0
 
 Watcher = Callable[[Snapshot, Sequence[MoveRow]], None]
 
@@ -56,7 +43,8 @@ class Manager:
     """One manager of one host.
 
     `host` is given the bytes that all guests hold and returns the host's figures. `watchers` are
-    called after each tick with its snapshot and the moves that ended since the last one.
+    called after each tick with its snapshot and the moves that ended since the last one. `reload`
+    is done by `reloader`, where there is one.
     """
 
     def __init__(
@@ -64,83 +52,200 @@ class Manager:
         config: Config,
         connectors: Sequence[Connector],
         *,
-        host: Callable[[int], HostReading],
+        host: ReadHost,
         clock: Clock | None = None,
         journal: JournalLike | None = None,
         save_file: SaveFile | None = None,
         settings: Settings | None = None,
         host_name: str = "localhost",
     ) -> None:
-        self.config = config
         self.watchers: list[Watcher] = []
         self.snapshot: Snapshot | None = None
-        self.recent_moves: deque[MoveRow] = deque(maxlen=_RECENT_MOVES)
+        self.reloader: Callable[[], Awaitable[str | None]] | None = None
+        self.config_problem = ""
         self._clock = clock or SystemClock()
-        self._journal = journal or NoJournal()
+        self._ticker = Ticker(
+            config,
+            connectors,
+            host=host,
+            clock=self._clock,
+            journal=journal or NoJournal(),
+            thinker=Thinker(settings or Settings(), host_name),
+        )
+        self._logbook = self._ticker.logbook
         self._save_file = save_file
-        self._settings = settings or Settings()
-        self._read_host = host
-        self._host_name = host_name
-        self._sampler = Sampler(connectors, self._clock)
-        self._requests = Requests(self._clock, config.request_timeout, self._request_ended)
         self._stopping = asyncio.Event()
-        self._state = State.empty()
-        self._pins: dict[str, int] = {}
-        self._seen: dict[str, Seen] = {}
-        self._host: HostReading | None = None
-        self._thought: tuple[Plan, Hosts, Guests] | None = None
-        self._step: Thought | None = None
-        self._meters: dict[str, RateMeter] = {}
-        self._sizes: dict[str, int] = {}
-        self._last_moves: dict[str, MoveRow] = {}
-        self._fresh_moves: list[MoveRow] = []
-        self._problems: dict[str, str] = {}
+        self._config_loaded = self._clock.wall()
         self._saved = self._clock.monotonic()
-        self._ticks = self._moves = self._failures = self._taken = self._given = 0
 
     # What others may ask.
+
+    @property
+    def config(self) -> Config:
+        """The configuration that holds."""
+        return self._ticker.config
+
+    @property
+    def recent_moves(self) -> deque[MoveRow]:
+        """The last moves, the newest last."""
+        return self._logbook.recent_moves
+
+    @property
+    def held_guests(self) -> Mapping[str, str]:
+        """The keys of the guests that operators hold, and what they said to it."""
+        return self._ticker.orders.holds
+
+    @property
+    def reservations(self) -> tuple[ReservationRow, ...]:
+        """The reservations, the oldest first."""
+        return self._ticker.reservations()
+
+    def explain(self, key: str) -> str:
+        """Return in a sentence what is done with a guest, and why. Raises `UsageError`."""
+        return explanation(self._guest(key), self._ticker.thinker.last, self._ticker.orders)
+
+    def explain_values(self, key: str) -> dict[str, Any]:
+        """Return what is behind `explain`, as plain values. Raises `UsageError`.
+
+        Sizes are bytes, times and ages seconds, None is not known: the guest's ``sample``, the
+        engine's ``estimates``, the ``bounds`` within which it decides, its ``decision``, and the
+        ``outcome`` of the last request.
+        """
+        return values_of(self._guest(key), self._row(key), self._ticker.thinker.last, self._logbook)
+
+    async def examine(self, key: str, timeout: float = _EXAMINE_LIMIT) -> Examination:
+        """Find out how a guest is set up. Raises `AerostatError`."""
+        seen = self._guest(key)
+        return await seen.connector.examine(seen.raw_key, timeout)
+
+    # What operators may order. All of it raises `UsageError` where it cannot be, and with `dry_run`
+    # that is all that it does.
 
     def stop(self) -> None:
         """Ask the manager to end; `run` returns when it has."""
         self._stopping.set()
 
-    def explain(self, key: str) -> str:
-        """Return in a sentence what is done with a guest, and why. Raises `UsageError`."""
-        seen = self._seen.get(key)
-        if seen is None:
-            raise UsageError(f"no such guest: {clean_text(key)}")
-        if self._thought is None or key not in self._thought[0].keys:
-            return f"{seen.info.name} cannot be read: {seen.error or 'it has not answered yet'}"
-        return f"{seen.info.name} {self._thought[0].explain(key)}"
+    async def reload(self) -> str | None:
+        """Read the configuration again; the old one holds where that fails.
 
-    def set_target(self, key: str, size: int | None) -> None:
-        """Pin a guest to `size` bytes until it is called with None. Raises `UsageError`."""
+        Returns what of the new one waits for the next start, if anything does.
+        """
+        if self.reloader is None:
+            raise UsageError("this manager was started without a configuration file")
+        return await self.reloader()
+
+    def set_target(self, key: str, size: int | None, *, dry_run: bool = False) -> None:
+        """Pin a guest to `size` bytes until it is called with None."""
+        self._check_manages()
+        if size is not None:
+            self._check_size(self._movable(key), size)
+        if dry_run:
+            return
+        if size is None:
+            self._orders.pins.pop(key, None)
+        else:
+            self._orders.pin(key, size)
+
+    def hold(self, key: str, note: str = "", *, dry_run: bool = False) -> None:
+        """Leave a guest as it is until `resume`, for the reason `note`."""
+        seen = self._guest(key)
+        if not dry_run:
+            self._orders.hold(key, note)
+            self._logbook.record("held", f"{seen.info.name}: {self._orders.holds[key]}")
+
+    def resume(self, key: str, *, dry_run: bool = False) -> None:
+        """Manage a guest again that was held."""
+        if key not in self._orders.holds:
+            raise UsageError(f"{clean_text(key)} is not held")
+        if not dry_run:
+            del self._orders.holds[key]
+            self._logbook.record("resumed", key)
+
+    def release_guest(self, key: str | None, *, dry_run: bool = False) -> tuple[str, ...]:
+        """Give a guest, or all, memory back as far as the ledger covers it now; return their keys.
+
+        Guests that are held or pinned are left alone.
+        """
+        self._check_manages()
+        if key is not None:
+            self._movable(key)
+        orders, now = self._orders, self._clock.monotonic()
+        moves = [move for move in self._ticker.releases(key) if move.key not in orders.pins]
+        for move in moves if not dry_run else ():
+            orders.release(move.key, move.to_size, now)
+        return tuple(move.key for move in moves)
+
+    def reserve(self, name: str, size: int, lease: float, *, dry_run: bool = False) -> Reservation:
+        """Keep `size` bytes for the guest `name` for `lease` seconds."""
+        if any(name in seen.names for seen in self._ticker.seen.values() if seen.reading):
+            raise UsageError(f"{clean_text(name)} is here already; a reservation is for who comes")
+        now = self._clock.monotonic()
+        if dry_run:
+            return self._orders.reservations.checked(name, size, lease, now)
+        made = self._orders.reservations.make(name, size, lease, now)
+        self._logbook.record("reserved", f"{format_size(size)} for {name}, {lease:g} s")
+        return made
+
+    def renew(self, name: str, lease: float, *, dry_run: bool = False) -> Reservation:
+        """Have a reservation last `lease` seconds from now."""
+        reservations, now = self._orders.reservations, self._clock.monotonic()
+        size = reservations.of(name).size
+        change = reservations.checked if dry_run else reservations.make
+        return change(name, size, lease, now)
+
+    def cancel(self, name: str, *, dry_run: bool = False) -> None:
+        """End a reservation."""
+        self._orders.reservations.of(name)
+        if not dry_run:
+            self._orders.reservations.cancel(name)
+            self._logbook.record("reservation ended", f"{name}: cancelled")
+
+    @property
+    def _orders(self) -> Orders:
+        return self._ticker.orders
+
+    def _check_manages(self) -> None:
         if not self.config.manage:
             raise UsageError("this manager only observes; start it with --manage to change sizes")
-        if size is None:
-            self._pins.pop(key, None)
-            return
-        seen = self._seen.get(key)
+
+    def _check_size(self, seen: Seen, size: int) -> None:
+        assert seen.reading is not None  # or it were not movable
+        promise = self._ticker.promises.of(seen.info, seen.reading.max_size)
+        if not promise.guarantee <= size <= promise.ceiling:
+            least, most = format_size(promise.guarantee), format_size(promise.ceiling)
+            raise UsageError(f"{seen.info.name} can be set from {least} to {most}")
+
+    def _guest(self, key: str) -> Seen:
+        seen = self._ticker.seen.get(key)
+        if seen is None:
+            raise UsageError(f"no such guest: {clean_text(key)}")
+        return seen
+
+    def _row(self, key: str) -> GuestRow | None:
+        rows = self.snapshot.guests if self.snapshot else ()
+        return next((row for row in rows if row.key == key), None)
+
+    def _movable(self, key: str) -> Seen:
+        """Return a guest that an operator may have moved."""
+        seen = self._ticker.seen.get(key)
         if seen is None or seen.reading is None:
             raise UsageError(f"{clean_text(key)} has not answered yet; its sizes are not known")
-        name, most = seen.info.name, seen.reading.max_size
-        promise = self.config.promise(name, key, most)
-        if not promise.managed:
-            raise UsageError(f"{name} is not managed; the configuration exempts it")
-        if not promise.guarantee <= size <= promise.ceiling:
-            least, most = format_size(promise.guarantee), promise.ceiling
-            raise UsageError(f"{name} can be set from {least} to {format_size(most)}")
-        self._pins[key] = size
+        if not self._ticker.promises.of(seen.info, seen.reading.max_size).managed:
+            raise UsageError(f"{seen.info.name} is not managed; the configuration exempts it")
+        if key in self._orders.holds:
+            raise UsageError(f"{seen.info.name} is held by an operator; resume it first")
+        return seen
 
     # The loop.
 
     async def run(self) -> None:
         """Manage until `stop` is called."""
         if self._save_file is not None:
-            self._state, self._pins = self._save_file.load()
-        self._record("started", "manages" if self.config.manage else "observes")
+            loaded = self._save_file.load(self._clock.monotonic())
+            self._ticker.thinker.state, self._ticker.orders = loaded
+        self._logbook.record("started", "manages" if self.config.manage else "observes")
         try:
-            await self._sampler.start(self.config.sample_limit)
+            await self._ticker.sampler.start(self.config.sample_limit)
             while not self._stopping.is_set():
                 began = self._clock.monotonic()
                 await self._guarded_tick(began)
@@ -156,134 +261,24 @@ class Manager:
 
     async def _guarded_tick(self, began: float) -> None:
         try:
-            await self._tick(began)
-            self._solve("tick")
+            snapshot = await self._ticker.tick(began)
+            self._logbook.solve("tick")
+            self._publish(snapshot)
         except Exception as error:  # a fault of ours must not leave squeezed guests alone for ever
-            self._say("tick", clean_text(f"not finished: {type(error).__name__}: {error}"))
+            text = clean_text(f"not finished: {type(error).__name__}: {error}")
+            self._logbook.say("tick", text)
             log.debug("tick failed", exc_info=True)
 
-    async def _tick(self, began: float) -> None:
-        await self._sampler.look(self.config.sample_limit)
-        guests = self._sampler.guests
-        self._seen = {seen.info.key: seen for seen in guests}
-        now, wall = self._clock.monotonic(), self._clock.wall()
-        self._follow(guests)
-        plan = self._think(now, guests)
-        if plan is not None and self.config.manage:
-            self._requests.carry_out(plan, self._seen)
-            await asyncio.sleep(0)  # lets the requests out before anything is drawn or recorded
-        elif plan is not None:
-            self._observe(plan, now, wall)
-        self._ticks += 1
-        duration = self._clock.monotonic() - began
-        if plan is not None and self._thought is not None:
-            _, hosts, columns = self._thought
-            names = tuple(self._seen[key].info.name for key in columns.keys)
-            seen = Observation(now, wall, hosts, columns, names)
-            self._journal.sample(seen, duration, self._step)
-        self._publish(now, wall, duration, guests)
-        if now - self._saved >= _SAVE_EVERY:
-            self._save(now)
-
-    def _follow(self, guests: Sequence[Seen]) -> None:
-        """Keep what is remembered between ticks in step with the guests there are."""
-        for remembered in (self._meters, self._sizes, self._last_moves):
-            for key in remembered.keys() - self._seen.keys():
-                del remembered[key]
-        self._requests.forget(self._seen)
-        for seen in guests:
-            if (reading := seen.reading) is None:
-                continue
-            key, size = seen.info.key, reading.guest_size
-            meter = self._meters.setdefault(key, RateMeter())
-            meter.add(reading.sampled_at, reading.statistics)
-            change = size - self._sizes.get(key, size)
-            self._given += max(change, 0)
-            self._taken += max(-change, 0)
-            self._sizes[key] = size
-
-    def _think(self, now: float, guests: Sequence[Seen]) -> Plan | None:
-        """Step the engine; None where that cannot be done now."""
-        try:
-            self._host = self._read_host(held_by_all(guests))
-            self._solve("host")
-        except AerostatError as error:
-            self._say("host", clean_text(error))
-        if self._host is None:
-            return None
-        hosts = host_columns(self._host_name, self._host)
-        columns = guest_columns(guests, self.config, self._pins, now)
-        try:
-            state, plan = step(self._state, now, hosts, columns, self._settings)
-            self._solve("engine")
-        except Exception as error:  # without a decision the rest of the tick is still worth having
-            self._say("engine", clean_text(f"no decision: {type(error).__name__}: {error}"))
-            log.debug("step failed", exc_info=True)
-            return None
-        before, manage = self._state, self.config.manage
-        self._state = state if manage else _unasked(state)
-        self._thought = plan, hosts, columns
-        self._step = Thought(before, self._state, plan, self._settings, manage)
-        return plan
-
-    def _observe(self, plan: Plan, now: float, wall: float) -> None:
-        for move in plan.moves():
-            last = self._last_moves.get(move.key)
-            same = last is not None and last.reason == move.reason.name.lower()
-            if last is None or not same or now - last.time >= _OBSERVED_EVERY:
-                name = self._seen[move.key].info.name
-                self._remember(_row(move, name, now, wall, OBSERVED))
-
-    def _request_ended(self, request: Request) -> None:
-        row = _row(request.move, request.name, request.sent, request.wall, request.outcome)
-        last = self._last_moves.get(row.key)
-        if row.outcome == ACCEPTED:
-            self._moves += 1
-        else:
-            self._failures += 1
-            if last is not None and (last.to_size, last.outcome) == (row.to_size, row.outcome):
-                return  # the same failure again: counted, and said once
-            log.warning("%s: %s: %s", row.key, row.sentence, row.outcome)
-        self._remember(row)
-
-    def _remember(self, row: MoveRow) -> None:
-        self._last_moves[row.key] = row
-        self.recent_moves.append(row)
-        self._fresh_moves.append(row)
-        self._journal.note(row)
-
-    def _publish(self, now: float, wall: float, duration: float, guests: Sequence[Seen]) -> None:
-        last = self.snapshot or Snapshot(now, wall, interval=self.config.interval)
-        shown_hosts, shown_guests = last.hosts, last.guests
-        if self._thought is not None:
-            plan, hosts, _ = self._thought
-            picture = Picture(
-                now=now,
-                config=self.config,
-                plan=plan,
-                rates={key: meter.rates for key, meter in self._meters.items()},
-                pins=self._pins,
-                last_moves=self._last_moves,
-                accepted=self._requests.accepted,
-            )
-            shown_hosts, shown_guests = host_rows(hosts, plan), picture.guests(guests)
+    def _publish(self, snapshot: Snapshot) -> None:
+        disk = self._save_file.problem if self._save_file else ""
+        own = (text for text in (disk, self.config_problem) if text)
         self.snapshot = replace(
-            last,
-            time=now,
-            wall=wall,
-            mode="manage" if self.config.manage else "observe",
-            tick=self._ticks,
-            tick_duration=duration,
-            hosts=shown_hosts,
-            guests=shown_guests,
-            moves=self._moves,
-            failures=self._failures,
-            taken=self._taken,
-            given=self._given,
-            journal=self._journal.condition,
-            problems=self._all_problems(),
+            snapshot,
+            problems=(*snapshot.problems, *own),
+            config_loaded_wall=self._config_loaded,
+            config_problem=self.config_problem or None,
         )
-        moves, self._fresh_moves = self._fresh_moves, []
+        moves = self._logbook.take_fresh()
         for watcher in tuple(self.watchers):
             try:
                 watcher(self.snapshot, moves)
@@ -291,68 +286,18 @@ class Manager:
                 log.exception("a view failed, and is not shown any more")
                 self.watchers.remove(watcher)
 
-    def _all_problems(self) -> tuple[str, ...]:
-        saving = [self._save_file.problem] if self._save_file else []
-        texts = [*self._sampler.problems, *self._problems.values(), *saving]
-        return tuple(text for text in texts if text)
-
-    def _say(self, what: str, text: str) -> None:
-        if self._problems.get(what) != text:
-            log.warning("%s: %s", what, text)
-            self._record("problem", f"{what}: {text}")
-        self._problems[what] = text
-
-    def _solve(self, what: str) -> None:
-        self._problems.pop(what, None)
-
-    def _record(self, kind: str, text: str) -> None:
-        self._journal.note(Event(self._clock.monotonic(), self._clock.wall(), kind, text))
-
     def _save(self, now: float) -> None:
         self._saved = now
         if self._save_file is not None:
-            self._save_file.save(self._state, self._pins)
+            self._save_file.save(self._ticker.thinker.state, self._ticker.orders)
 
     async def _end(self) -> None:
-        await self._requests.finish(self.config.request_timeout)
-        if self.config.manage and self.config.on_exit == "release" and self._thought is not None:
-            for move in release(*self._thought):
-                if move.key in self._seen:
-                    self._requests.send(move, self._seen[move.key])
-            await self._requests.finish(self.config.request_timeout)
+        await self._ticker.requests.finish(self.config.request_timeout)
+        if self.config.manage and self.config.on_exit == "release":
+            await self._ticker.release_all()
         if self._save_file is not None:
             self._save_file.finish(_CLOSE_LIMIT)
             self._save(self._clock.monotonic())
             self._save_file.finish(_CLOSE_LIMIT)
-        await self._sampler.close(_CLOSE_LIMIT)
-        self._record("stopped", self.config.on_exit)
-
-
-def _row(move: Move, name: str, time: float, wall: float, outcome: str) -> MoveRow:
-    return MoveRow(
-        key=move.key,
-        name=name,
-        from_size=move.from_size,
-        to_size=move.to_size,
-        reason=move.reason.name.lower(),
-        sentence=move.sentence,
-        time=time,
-        wall=wall,
-        outcome=outcome,
-    )
-
-
-def _unasked(state: State) -> State:
-    """Return `state` without what the plan would have asked: an observer asks for nothing.
-
-    Otherwise the engine would take guests that never moved for stuck.
-    """
-    never = np.full(len(state.keys), np.nan)
-    return replace(
-        state,
-        asked=never,
-        asked_time=never,
-        granted=np.zeros(len(state.keys)),
-        taking_held=never,
-        gain_due=never,
-    )
+        await self._ticker.sampler.close(_CLOSE_LIMIT)
+        self._logbook.record("stopped", self.config.on_exit)

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from aerostat.balloon.statistics import Tag
+from aerostat.hypervisors.base import Reading
 
 _COUNTERS = (Tag.MAJOR_FAULTS, Tag.SWAP_IN, Tag.SWAP_OUT)
+_BYTES_READ = 0
 
 # Two samples nearer than this give no rate that means anything.
 _SHORTEST_SPAN = 0.05
@@ -20,30 +22,48 @@ class Rates(NamedTuple):
     major_faults: float | None = None
     swap_in: float | None = None
     swap_out: float | None = None
+    block_reads: float | None = None
 
 
 class RateMeter:
     """The rates of one guest."""
 
     def __init__(self) -> None:
+        self._guest = _Counters()
+        self._disks = _Counters()
+
+    @property
+    def rates(self) -> Rates:
+        """The rates as they are known now."""
+        major_faults, swap_in, swap_out = (self._guest.rates.get(tag) for tag in _COUNTERS)
+        return Rates(major_faults, swap_in, swap_out, self._disks.rates.get(_BYTES_READ))
+
+    def add(self, reading: Reading) -> None:
+        """Take in a reading; the same sample again is no news."""
+        statistics = reading.statistics
+        if reading.sampled_at is not None:
+            counters = {int(tag): statistics[tag] for tag in _COUNTERS if tag in statistics}
+            self._guest.add(reading.sampled_at, counters)
+        if reading.block_reads is not None:
+            self._disks.add(reading.taken_at, {_BYTES_READ: reading.block_reads.bytes})
+
+
+class _Counters:
+    """Counters that are read at the same moments, and what they grow by in a second."""
+
+    def __init__(self) -> None:
+        self.rates: dict[int, float] = {}
         self._time: float | None = None
-        self._counters: dict[int, int] = {}
-        self.rates = Rates()
+        self._values: Mapping[int, int] = {}
 
-    def add(self, time: float | None, statistics: Mapping[int, int]) -> None:
-        """Take in the sample made at `time` (monotonic seconds); the same one again is no news."""
-        if time is None:
+    def add(self, time: float, values: Mapping[int, int]) -> None:
+        span = 0.0 if self._time is None else time - self._time
+        if self._time is not None and 0 <= span < _SHORTEST_SPAN:
             return
-        if self._time is not None:
-            span = time - self._time
-            if 0 <= span < _SHORTEST_SPAN:
-                return
-            self.rates = Rates(*(self._rate(tag, statistics, span) for tag in _COUNTERS))
-        self._time = time
-        self._counters = {tag: statistics[tag] for tag in _COUNTERS if tag in statistics}
-
-    def _rate(self, tag: Tag, statistics: Mapping[int, int], span: float) -> float | None:
-        before, after = self._counters.get(tag), statistics.get(tag)
-        if before is None or after is None or after < before or span <= 0:
-            return None
-        return (after - before) / span
+        before = self._values
+        self.rates = {
+            counter: (value - before[counter]) / span
+            for counter, value in values.items()
+            if span > 0 and counter in before and value >= before[counter]
+        }
+        self._time, self._values = time, values

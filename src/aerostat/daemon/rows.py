@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 from aerostat.balloon.statistics import NAMES, Tag
 from aerostat.daemon.columns import sample_time
-from aerostat.daemon.config import Config
+from aerostat.daemon.orders import Orders
+from aerostat.daemon.promises import Promises
 from aerostat.daemon.rates import Rates
 from aerostat.daemon.sampler import Seen
 from aerostat.daemon.snapshot import GuestRow, HostRow, MoveRow
+from aerostat.engine.conditions import Condition
 from aerostat.engine.observation import Hosts
-from aerostat.engine.plan import Condition, Plan
+from aerostat.engine.plan import Plan
 from aerostat.hypervisors.base import Reading
 
 # A driver may send tags that nobody knows; this many of them are shown.
@@ -23,10 +25,10 @@ class Picture:
     """Everything that rows are made of, at `now` (monotonic seconds)."""
 
     now: float
-    config: Config
+    promises: Promises
     plan: Plan
     rates: Mapping[str, Rates]
-    pins: Mapping[str, int]
+    orders: Orders
     last_moves: Mapping[str, MoveRow]
     accepted: Mapping[str, int]
 
@@ -40,10 +42,17 @@ class Picture:
         info, reading = seen.info, seen.reading
         if reading is None or place is None:
             return GuestRow(
-                info.key, info.name, info.source, failures=seen.failures, error=seen.error or None
+                info.key,
+                info.name,
+                info.source,
+                uuid=info.uuid,
+                connector=seen.connector.name,
+                failures=seen.failures,
+                error=seen.error or None,
+                held_by_operator=info.key in self.orders.holds,
             )
         plan = self.plan
-        promise = self.config.promise(info.name, info.key, reading.max_size)
+        promise = self.promises.of(info, reading.max_size)
         rates = self.rates.get(info.key, Rates())
         move = self.last_moves.get(info.key)
         sampled = sample_time(reading, self.now)
@@ -74,11 +83,16 @@ class Picture:
             ceiling=promise.ceiling,
             shares=promise.shares,
             managed=promise.managed,
-            pinned=self.pins.get(info.key),
+            pinned=self.orders.pins.get(info.key),
             last_move=move.sentence if move else None,
             last_move_age=max(0.0, self.now - move.time) if move else None,
             failures=seen.failures,
             error=seen.error or None,
+            uuid=info.uuid,
+            connector=seen.connector.name,
+            way=reading.way,
+            block_read_rate=rates.block_reads,
+            held_by_operator=info.key in self.orders.holds,
             statistics=named_statistics(figures),
         )
 
@@ -104,6 +118,10 @@ def host_rows(hosts: Hosts, plan: Plan) -> tuple[HostRow, ...]:
             exposure=_bytes(accounts.exposure[row]),
             granted=_bytes(accounts.granted[row]),
             spare=_bytes(accounts.spare[row]),
+            pressure=_known(hosts.pressure[row]),
+            swap_out_rate=_known(hosts.swap_out[row]),
+            reserved=_bytes(hosts.reserved[row]) or 0,
+            reserved_backed=_bytes(plan.reserved_backed[row]) or 0,
         )
         for row, name in enumerate(hosts.names)
     )

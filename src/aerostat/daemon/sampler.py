@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from aerostat.daemon.clock import Clock, wait_for_all
 from aerostat.daemon.names import clean_key, clean_name, clean_text
+from aerostat.daemon.snapshot import ConnectorRow
 from aerostat.errors import AerostatError
 from aerostat.hypervisors.base import Connector, GuestInfo, Reading
 
@@ -39,6 +40,12 @@ class Seen:
     reading: Reading | None = None
     error: str = ""
     failures: int = 0
+
+    @property
+    def names(self) -> set[str]:
+        """All that the guest is called: its name, its key, its UUID."""
+        names = {self.info.name, self.info.key}
+        return names if self.info.uuid is None else names | {self.info.uuid}
 
     def take(self, answer: Reading | AerostatError | None) -> None:
         """Take in what the connector answered."""
@@ -120,6 +127,18 @@ class _Source:
             self._fail(clean_text(f"{type(error).__name__}: {error}"))
             log.debug("%s", self.connector.name, exc_info=True)
 
+    def problem(self, now: float) -> str:
+        """Return what is wrong with the connector itself, "" for nothing."""
+        texts = []
+        if self.error:
+            texts.append(self.error)
+        elif self.prompt is not None and not self.prompt.done():
+            texts.append(f"no answer for {now - self.since:.1f} s")
+        if self.left_out:
+            why = "left out guests whose keys are too long or not unique"
+            texts.append(f"{why}: {self.left_out}")
+        return "; ".join(texts)
+
     def _fail(self, error: str) -> None:
         if error != self.error:
             log.warning("connector %s: %s", self.connector.name, error)
@@ -135,7 +154,9 @@ class _Source:
                 left_out += 1
                 continue
             known = self.guests.get(key)
-            clean = GuestInfo(key, clean_name(info.name), clean_name(info.source))
+            clean = info._replace(
+                key=key, name=clean_name(info.name), source=clean_name(info.source)
+            )
             if known is None:
                 known = Seen(clean, info.key, self.connector)
                 log.info("%s: found (%s)", key, clean.name)
@@ -166,18 +187,21 @@ class Sampler:
     @property
     def problems(self) -> list[str]:
         """Return what is wrong with the connectors themselves."""
+        rows = self.rows()
+        return [f"connector {row.name}: {row.problem}" for row in rows if row.problem]
+
+    def rows(self) -> tuple[ConnectorRow, ...]:
+        """Return what is shown of the connectors."""
         now = self._clock.monotonic()
-        texts = []
-        for source in self._sources:
-            name = source.connector.name
-            if source.error:
-                texts.append(f"connector {name}: {source.error}")
-            elif source.prompt is not None and not source.prompt.done():
-                texts.append(f"connector {name}: no answer for {now - source.since:.1f} s")
-            if source.left_out:
-                why = "left out guests whose keys are too long or not unique"
-                texts.append(f"connector {name}: {why}: {source.left_out}")
-        return texts
+        return tuple(
+            ConnectorRow(
+                name=source.connector.name,
+                guests=len(source.guests),
+                problem=source.problem(now) or None,
+                helper_restarts=getattr(source.connector, "helper_restarts", None),
+            )
+            for source in self._sources
+        )
 
     async def start(self, limit: float) -> None:
         """Start the connectors, together, and wait at most `limit` seconds for them."""

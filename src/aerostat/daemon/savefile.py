@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from aerostat.daemon.names import clean_text
+from aerostat.daemon.orders import Orders
 from aerostat.engine.state import State
 from aerostat.errors import UsageError
 
@@ -68,37 +69,39 @@ class SaveFile:
         self.problem = ""
         self._writer: threading.Thread | None = None
 
-    def load(self) -> tuple[State, dict[str, int]]:
-        """Return the saved state and the operator's pins; empty ones where there are none.
+    def load(self, now: float) -> tuple[State, Orders]:
+        """Return the saved state and the operators' orders; empty ones where there are none.
 
-        A file that cannot be used is kept aside, said in the log, and otherwise ignored. What
-        was learned before the host restarted is about guests that are gone, and is dropped; the
-        pins are an operator's word and stay.
+        `now` is monotonic seconds. A file that cannot be used is kept aside, said in the log, and
+        otherwise ignored. What was learned before the host restarted is about guests that are gone,
+        and is dropped; orders are an operator's word and stay.
         """
         try:
             saved = self._read()
-            pins = _pins(saved)
-            state = (
-                State.empty() if saved["boot"] != boot_id() else State.from_dict(saved["engine"])
-            )
+            if saved["boot"] == boot_id():
+                return State.from_dict(saved["engine"]), Orders.from_dict(saved, now)
+            return State.empty(), Orders.from_dict(saved, None)
         except FileNotFoundError:
-            return State.empty(), {}
+            return State.empty(), Orders()
         except Exception as error:  # noqa: BLE001 - whatever is in it, a manager must start
             self._set_aside(error)
-            return State.empty(), {}
-        return state, pins
+            return State.empty(), Orders()
 
     def _read(self) -> Any:
         if self.path.stat().st_size > _LARGEST_FILE:
             raise UsageError("it is far too large")
-        return json.loads(self.path.read_bytes())
+        saved = json.loads(self.path.read_bytes())
+        if saved["version"] != VERSION:
+            raise UsageError(f"it has version {saved['version']}, not {VERSION}")
+        return saved
 
-    def save(self, state: State, pins: dict[str, int]) -> None:
+    def save(self, state: State, orders: Orders) -> None:
         """Write it all in the background, unless the last writing is still under way."""
         if self._writer is not None and self._writer.is_alive():
             self.problem = f"{self.path}: the disk is slow"
             return
-        saved = {"version": VERSION, "boot": boot_id(), "pins": pins, "engine": state.to_dict()}
+        saved = {"version": VERSION, "boot": boot_id(), "engine": state.to_dict()}
+        saved |= orders.to_dict()
         write: Callable[[], None] = lambda: self._write(saved)  # noqa: E731
         self._writer = threading.Thread(target=write, name="state", daemon=True)
         self._writer.start()
@@ -136,12 +139,3 @@ def boot_id() -> str:
         return _BOOT_ID.read_text(encoding="ascii").strip()
     except OSError:
         return ""
-
-
-def _pins(saved: Any) -> dict[str, int]:
-    if saved["version"] != VERSION:
-        raise UsageError(f"it has version {saved['version']}, not {VERSION}")
-    pins = saved["pins"]
-    if not all(type(size) is int and 0 < size < 1 << 53 for size in pins.values()):
-        raise UsageError("its pinned sizes are none")
-    return dict(pins)

@@ -36,7 +36,12 @@ class MoveRow:
 
 @dataclass(frozen=True, slots=True)
 class HostRow:
-    """The accounts of one host, in bytes (see `aerostat.engine.plan`)."""
+    """The accounts of one host, in bytes (see `aerostat.engine.plan`).
+
+    `pressure` is the share of the last seconds (0 to 1) in which some task waited for memory,
+    `swap_out_rate` bytes a second; `reserved` is what leases claim, and `reserved_backed` how much
+    of it is there and permitted to nobody.
+    """
 
     name: str
     budget: int | None = None
@@ -47,6 +52,36 @@ class HostRow:
     exposure: int | None = None
     granted: int | None = None
     spare: int | None = None
+    pressure: float | None = None
+    swap_out_rate: float | None = None
+    reserved: int = 0
+    reserved_backed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationRow:
+    """Room that is kept for a guest to come.
+
+    `size` in bytes, `left` the seconds of its lease, and `backed` whether the room is there by now.
+    """
+
+    name: str
+    size: int
+    left: float
+    backed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorRow:
+    """One way to reach guests: how many it knows, and what is wrong with it.
+
+    `helper_restarts` is how often its helper was started again, where it has one.
+    """
+
+    name: str
+    guests: int = 0
+    problem: str | None = None
+    helper_restarts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +92,12 @@ class GuestRow:
     swap. `condition` is an engine condition in lower case, or ``unreachable`` for a guest that
     has never been read; `error` says why the newest attempt failed. `target_size` is what was
     asked for last, or would be asked for now where the manager only observes.
+
+    `way` is how its figures came, ``queue`` or ``agent``. `condition_since` is how many seconds ago
+    the condition began; `speed_up` and `speed_down` are how fast its balloon was seen to give and
+    to take, bytes a second. `next_sample` is in how many seconds it is looked at again, and
+    `block_read_rate` what it reads from its disks, bytes a second. `held_by_operator` is true for a
+    guest that is not moved because somebody said so.
     """
 
     key: str
@@ -89,6 +130,15 @@ class GuestRow:
     last_move_age: float | None = None
     failures: int = 0
     error: str | None = None
+    uuid: str | None = None
+    connector: str | None = None
+    way: str | None = None
+    condition_since: float | None = None
+    speed_up: float | None = None
+    speed_down: float | None = None
+    next_sample: float | None = None
+    block_read_rate: float | None = None
+    held_by_operator: bool = False
     statistics: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -99,7 +149,9 @@ class Snapshot:
     `time` is monotonic and `wall` seconds since the epoch; `mode` is ``manage`` or ``observe``;
     `taken` and `given` are the bytes that accepted moves have asked for since the start;
     `journal` is ``ok``, ``off`` or what is wrong with it; `problems` are sentences about
-    connectors, the state file and the like.
+    connectors, the state file and the like. `config_loaded_wall` is when the configuration that
+    holds was read, `config_problem` what was wrong with a newer one, or what of it waits for the
+    next start.
     """
 
     time: float
@@ -116,6 +168,10 @@ class Snapshot:
     given: int = 0
     journal: str = "off"
     problems: tuple[str, ...] = ()
+    reservations: tuple[ReservationRow, ...] = ()
+    connectors: tuple[ConnectorRow, ...] = ()
+    config_loaded_wall: float | None = None
+    config_problem: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values ready for a JSON encoder, with the schema's number."""

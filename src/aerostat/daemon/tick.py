@@ -1,0 +1,189 @@
+"""One tick: look at the guests, step the engine, carry out its plan, make the picture of it all.
+
+A tick never waits for a guest that hangs, nor for the disk. Touches guests through connectors, and
+the host through the function that it is given.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from aerostat.daemon.clock import Clock
+from aerostat.daemon.columns import held_by_all
+from aerostat.daemon.config import Config
+from aerostat.daemon.journal import JournalLike
+from aerostat.daemon.logbook import Logbook
+from aerostat.daemon.names import clean_text
+from aerostat.daemon.orders import Orders
+from aerostat.daemon.promises import Promises
+from aerostat.daemon.rates import RateMeter
+from aerostat.daemon.release import release
+from aerostat.daemon.requests import Requests
+from aerostat.daemon.rows import Picture, host_rows
+from aerostat.daemon.sampler import Sampler, Seen
+from aerostat.daemon.snapshot import GuestRow, HostRow, ReservationRow, Snapshot
+from aerostat.daemon.thinking import Step, Thinker
+from aerostat.engine.plan import Move, Plan
+from aerostat.errors import AerostatError
+from aerostat.host.budget import HostReading
+from aerostat.hypervisors.base import Connector
+
+log = logging.getLogger(__name__)
+
+ReadHost = Callable[[int], HostReading]
+
+
+class Ticker:
+    """All that a tick works with. `seen` is every guest by its key, as of the last tick."""
+
+    def __init__(
+        self,
+        config: Config,
+        connectors: Sequence[Connector],
+        *,
+        host: ReadHost,
+        clock: Clock,
+        journal: JournalLike,
+        thinker: Thinker,
+    ) -> None:
+        self.config = config
+        self.seen: dict[str, Seen] = {}
+        self.orders = Orders()
+        self.promises = Promises(config)
+        self.logbook = Logbook(clock, journal)
+        self.sampler = Sampler(connectors, clock)
+        self.requests = Requests(clock, config.request_timeout, self.logbook.ended)
+        self.thinker = thinker
+        self.read_host = host
+        self._clock = clock
+        self._journal = journal
+        self._host: HostReading | None = None
+        self._meters: dict[str, RateMeter] = {}
+        self._ticks = 0
+
+    async def tick(self, began: float) -> Snapshot:
+        """Do it all once; `began` is when this tick did. Whatever is raised is a fault of ours."""
+        await self.sampler.look(self.config.sample_limit)
+        guests = self.sampler.guests
+        self.seen = {seen.info.key: seen for seen in guests}
+        now, wall = self._clock.monotonic(), self._clock.wall()
+        self._follow(guests, now)
+        step = self._think(now, wall, guests)
+        if step is not None:
+            await self._act(step.plan, now, wall)
+        self._ticks += 1
+        duration = self._clock.monotonic() - began
+        if step is not None:
+            self._journal.sample(step.observation, duration, step.thought)
+        return self._show(now, wall, duration, guests)
+
+    def reservations(self) -> tuple[ReservationRow, ...]:
+        """Return the reservations, the oldest first."""
+        step = self.thinker.last
+        backed = float(step.plan.reserved_backed[0]) if step else 0.0
+        return self.orders.reservations.rows(self._clock.monotonic(), backed)
+
+    def releases(self, key: str | None = None) -> list[Move]:
+        """Return the moves that give one guest, or all, back what the ledger covers now."""
+        if (step := self.thinker.last) is None:
+            return []
+        moves = release(step.plan, step.observation.hosts, step.observation.guests, only=key)
+        return [move for move in moves if move.key in self.seen]
+
+    async def release_all(self) -> None:
+        """Give all guests back what the ledger covers, at once, and wait until they were told."""
+        for move in self.releases():
+            self.requests.send(move, self.seen[move.key])
+        await self.requests.finish(self.config.request_timeout)
+
+    def _follow(self, guests: Sequence[Seen], now: float) -> None:
+        """Keep what is remembered between ticks in step with the guests there are."""
+        for key in self._meters.keys() - self.seen.keys():
+            del self._meters[key]
+        self.logbook.forget(self.seen)
+        self.requests.forget(self.seen)
+        self.promises.forget(self.seen)
+        read = [(seen, seen.reading) for seen in guests if seen.reading is not None]
+        for seen, reading in read:
+            self._meters.setdefault(seen.info.key, RateMeter()).add(reading)
+            self.logbook.sized(seen.info.key, reading.guest_size)
+        self.orders.follow({seen.info.key: reading.guest_size for seen, reading in read}, now)
+        self._end_reservations([seen for seen, _ in read], now)
+
+    def _end_reservations(self, here: Sequence[Seen], now: float) -> None:
+        reservations = self.orders.reservations
+        if not reservations:
+            return
+        names = {name for seen in here for name in seen.names}
+        for ended in reservations.end_arrived(names):
+            self.logbook.record("reservation ended", f"{ended.name}: it is here")
+        for ended in reservations.end_expired(now):
+            self.logbook.record("reservation ended", f"{ended.name}: its lease is over")
+
+    def _think(self, now: float, wall: float, guests: Sequence[Seen]) -> Step | None:
+        """Step the engine; None where that cannot be done now."""
+        try:
+            self._host = self.read_host(held_by_all(guests))
+            self.logbook.solve("host")
+        except AerostatError as error:
+            self.logbook.say("host", clean_text(error))
+        if self._host is None:
+            return None
+        manage, orders, promises = self.config.manage, self.orders, self.promises
+        try:
+            step = self.thinker.think(
+                now, wall, self._host, guests, promises, orders, manage=manage
+            )
+            self.logbook.solve("engine")
+        except Exception as error:  # without a decision the rest of the tick is still worth having
+            text = clean_text(f"no decision: {type(error).__name__}: {error}")
+            self.logbook.say("engine", text)
+            log.debug("step failed", exc_info=True)
+            return None
+        return step
+
+    async def _act(self, plan: Plan, now: float, wall: float) -> None:
+        if self.config.manage:
+            self.requests.carry_out(plan, self.seen)
+            await asyncio.sleep(0)  # lets the requests out before anything is drawn or recorded
+            return
+        for move in plan.moves():
+            self.logbook.observed(move, self.seen[move.key].info.name, now, wall)
+
+    def _show(self, now: float, wall: float, duration: float, guests: Sequence[Seen]) -> Snapshot:
+        config, logbook, step = self.config, self.logbook, self.thinker.last
+        hosts: tuple[HostRow, ...] = ()
+        rows: tuple[GuestRow, ...] = ()
+        if step is not None:
+            picture = Picture(
+                now=now,
+                promises=self.promises,
+                plan=step.plan,
+                rates={key: meter.rates for key, meter in self._meters.items()},
+                orders=self.orders,
+                last_moves=logbook.last_moves,
+                accepted=self.requests.accepted,
+            )
+            hosts = host_rows(step.observation.hosts, step.plan)
+            rows = picture.guests(guests)
+        return Snapshot(
+            time=now,
+            wall=wall,
+            mode="manage" if config.manage else "observe",
+            tick=self._ticks,
+            tick_duration=duration,
+            interval=config.interval,
+            moves=logbook.moves,
+            failures=logbook.failures,
+            taken=logbook.taken,
+            given=logbook.given,
+            journal=self._journal.condition,
+            problems=self._problems(),
+            reservations=self.reservations(),
+            connectors=self.sampler.rows(),
+            hosts=hosts,
+            guests=rows,
+        )
+
+    def _problems(self) -> tuple[str, ...]:
+        return (*self.sampler.problems, *self.logbook.problems, *self.promises.problems())
