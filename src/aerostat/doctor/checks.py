@@ -17,6 +17,7 @@ class Check(NamedTuple):
 
 _HOST = (
     Check("memory", "host", "how much there is; available is nearly nothing", "fewer guests"),
+    Check("promised", "host", "how far the guests' maximums go beyond it", ""),
     Check("pressure", "host", "PSI is off, or the host waits for memory now", "`psi=1`"),
     Check("trigger", "host", "the kernel may not watch the pressure for us", "a newer kernel"),
     Check("swap", "host", "there is none, it is nearly full, or in use now", "a swap file"),

@@ -33,6 +33,13 @@ def host_findings(survey: Survey, reading: HostReading) -> list[Finding]:
     ]
 
 
+def promised_finding(maximums: int, reading: HostReading) -> Finding:
+    """Return how the guests' maximums, added up, compare to the host."""
+    times = maximums / reading.total
+    text = f"guests may have {format_size(maximums)} at most, {times:.2f} times the host's memory"
+    return _found("promised", Level.INFO if times > 1 else Level.OK, text)
+
+
 def _found(check: str, level: Level, text: str, mend: str | None = None) -> Finding:
     return Finding(HOST, check, level, text, mend)
 

@@ -52,7 +52,9 @@ def _itself(snapshot: Snapshot) -> Iterator[Finding]:
     else:
         yield _found("pace", Level.OK, f"a tick takes {1000 * duration:.0f} ms")
     for problem in snapshot.problems:
-        yield _found("problem", Level.WARNING, problem)
+        # Connectors and the configuration have findings of their own.
+        if problem != snapshot.config_problem and not problem.startswith("connector "):
+            yield _found("problem", Level.WARNING, problem)
 
 
 def _connectors(snapshot: Snapshot) -> Iterator[Finding]:

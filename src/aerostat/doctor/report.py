@@ -31,13 +31,14 @@ def to_json(findings: Sequence[Finding]) -> dict[str, Any]:
 
 
 class Line:
-    """A line of text, and the colour that it might have."""
+    """A line of text, the colour that it might have, and whether it is a heading."""
 
-    __slots__ = ("colour", "text")
+    __slots__ = ("colour", "heading", "text")
 
-    def __init__(self, text: str, colour: str | None = None) -> None:
+    def __init__(self, text: str, colour: str | None = None, *, heading: bool = False) -> None:
         self.text = text
         self.colour = colour
+        self.heading = heading
 
 
 def lines(findings: Sequence[Finding], *, quiet: bool = False) -> list[Line]:
@@ -49,7 +50,7 @@ def lines(findings: Sequence[Finding], *, quiet: bool = False) -> list[Line]:
     for finding in wanted:
         if finding.subject != subject:
             subject = finding.subject
-            made.append(Line(subject))
+            made.append(Line(subject, heading=True))
         sign = _SIGNS[finding.level]
         text = f"  {sign} {finding.check:<{width}}  {finding.text}"
         made.append(Line(text, _COLOURS[finding.level]))
