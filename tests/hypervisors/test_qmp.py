@@ -7,7 +7,7 @@ import pytest
 
 from aerostat.balloon.statistics import Tag
 from aerostat.errors import LinkError, PeerError, UsageError
-from aerostat.hypervisors import balloons
+from aerostat.hypervisors import qemu_balloon
 from aerostat.hypervisors.base import GuestInfo, Reading
 from aerostat.hypervisors.qmp import QmpConnector
 
@@ -181,7 +181,7 @@ async def test_a_late_answer_is_not_taken_for_a_fresh_one(laboratory: Any) -> No
 async def test_a_slow_guest_is_waited_for_again_once_it_has_answered(
     laboratory: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(balloons, "_CLOSE", 0.0)
+    monkeypatch.setattr(qemu_balloon, "_CLOSE", 0.0)
     monitor = await laboratory.monitor(answers_after=0.05)
     await laboratory.read(monitor)
     monitor.guest_answers = False
@@ -228,7 +228,7 @@ async def test_sizes_follow_events_during_a_sample(laboratory: Any) -> None:
     await laboratory.read(monitor)
 
     def change_and_answer(fake: Any, arguments: dict[str, Any]) -> Any:
-        fake.balloon_change(100 * MIB)
+        fake.event("BALLOON_CHANGE", {"actual": 100 * MIB})
         fake.fire()
         return {"stats": fake.statistics, "last-update": fake.last_update}
 

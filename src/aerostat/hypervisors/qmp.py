@@ -18,13 +18,16 @@ import stat
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 from aerostat.errors import AerostatError, LinkError, PeerError, UsageError
-from aerostat.hypervisors.balloons import Balloon, find_balloon
+from aerostat.hypervisors.balloons import Balloon, NoBalloonError, find_balloon, find_name
 from aerostat.hypervisors.base import Examination, GuestInfo, Reading
-from aerostat.hypervisors.link import QmpLink, open_link
+from aerostat.hypervisors.link import QmpLink, RefusedError, open_link
+from aerostat.hypervisors.qemu_examination import examine
 from aerostat.qmp.client import Event
+from aerostat.qmp.server import DEVICE_NOT_FOUND
 
 log = logging.getLogger(__name__)
 
@@ -70,12 +73,21 @@ class QmpGuest:
             return await balloon.sample(link, self.key, limit)
         except AerostatError as error:
             self._counters[type(error).__name__] += 1
+            self._look_again(error)
             return error.with_traceback(None)  # it may be kept: let go of the frames
 
     async def set_target(self, size: int) -> None:
         """Set the guest's target. Raises `AerostatError`."""
         link, balloon = await self._connected()
         await balloon.set_target(link, size)
+
+    async def examine(self, limit: float) -> Examination:
+        """Find out how the machine is set up. Raises `AerostatError`."""
+        await self._tried.wait()
+        if self._link is not None and self._balloon is None:
+            return await examine(self._link, self.key, None, None)
+        link, balloon = await self._connected()
+        return await balloon.examine(link, await balloon.sample(link, self.key, limit / 2))
 
     def give_up(self, limit: float) -> LinkError:
         """Drop the connection of a monitor that took too long; return the error to be told."""
@@ -124,15 +136,33 @@ class QmpGuest:
             await self._release(link)
 
     async def _set_up(self, link: QmpLink) -> None:
-        try:
-            async with asyncio.timeout(_SETUP_TIMEOUT):
-                found = await find_balloon(link)
-        except TimeoutError:
-            raise LinkError(f"{self.path}: the monitor greets but does not answer") from None
-        self.name = found.name or self.name
-        self._link, self._balloon = link, found.balloon
+        """Find out who and what is there; return when it has a balloon."""
         link.on_event = self._event
-        self._tried.set()
+        while self._balloon is None:
+            try:
+                async with asyncio.timeout(_SETUP_TIMEOUT):
+                    self.name = await find_name(link) or self.name
+                    self._balloon = await find_balloon(link)
+            except TimeoutError:
+                raise LinkError(f"{self.path}: the monitor greets but does not answer") from None
+            except NoBalloonError as error:
+                self._note(error)
+            self._link = link
+            self._tried.set()
+            if self._balloon is None:  # one may be plugged in
+                await self._stay(link, _LAST_RETRY)
+
+    async def _stay(self, link: QmpLink, duration: float) -> None:
+        """Wait for `duration` seconds. Raises `AerostatError` if the connection ends."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(duration):
+                raise await link.wait_ended()
+
+    def _look_again(self, error: AerostatError) -> None:
+        """Begin anew where the balloon is not there any more."""
+        gone = isinstance(error, RefusedError) and error.failure.error_class == DEVICE_NOT_FOUND
+        if gone and self._link is not None:
+            self._link.close(LinkError(f"{self.path}: the balloon was unplugged"))
 
     def _event(self, event: Event) -> None:
         if self._balloon is not None:
@@ -243,19 +273,16 @@ class QmpConnector:
         key: str,
         timeout: float,
     ) -> Examination:
-        """Find out how a guest is set up: whether it has a balloon, and a driver for it."""
-        answer = (await self.sample([key], timeout))[key]
-        if isinstance(answer, AerostatError):
-            raise answer
-        return Examination(
-            key,
-            kind="qemu",
-            running=True,
-            may_change=not self._read_only,
-            balloon=True,
-            driver=answer.sampled_at is not None or None,
-            statistics=bool(answer.statistics) or None,
-        )
+        """Find out how a guest is set up, changing nothing. Raises `AerostatError`."""
+        guest = self._guests.get(key)
+        if guest is None:
+            raise _no_such_guest(key)
+        try:
+            async with asyncio.timeout(timeout):
+                examination = await guest.examine(timeout)
+        except TimeoutError:
+            raise self._give_up(key, timeout) from None
+        return replace(examination, may_change=not self._read_only)
 
     def _give_up(self, key: str, limit: float) -> AerostatError:
         guest = self._guests.get(key)  # it may have gone in the meantime

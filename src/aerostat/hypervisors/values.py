@@ -11,6 +11,7 @@ from typing import Any
 
 from aerostat.balloon.statistics import QEMU_KEYS
 from aerostat.errors import PeerError
+from aerostat.hypervisors.base import BlockReads
 
 # No machine has more, and every size is exact as a float.
 _LARGEST_SIZE = 1 << 53
@@ -83,6 +84,30 @@ def _figure(value: Any, key: str) -> int:
     if type(value) is not int or not 0 <= value <= _LARGEST_VALUE:
         raise PeerError(f"{key} is not a statistic: {_describe(value)}")
     return value
+
+
+def running(raw: Any) -> bool:
+    """Return what ``query-status`` says of the machine. Raises `PeerError`."""
+    return members(raw, "query-status").get("running") is True
+
+
+def block_reads(raw: Any) -> tuple[BlockReads | None, int]:
+    """Return what ``query-blockstats`` says has been read in all, and of how many disks.
+
+    None where it says nothing that makes sense: nobody is stopped by that.
+    """
+    total_bytes = total_requests = count = 0
+    for disk in raw if isinstance(raw, list) else ():
+        counters = disk.get("stats") if isinstance(disk, dict) else None
+        if not isinstance(counters, dict):
+            continue
+        numbers = counters.get("rd_bytes"), counters.get("rd_operations")
+        if not all(type(number) is int and 0 <= number <= _LARGEST_VALUE for number in numbers):
+            return None, 0
+        total_bytes += counters["rd_bytes"]
+        total_requests += counters["rd_operations"]
+        count += 1
+    return (BlockReads(total_bytes, total_requests) if count else None), count
 
 
 def guest_name(raw: Any) -> str | None:
