@@ -47,6 +47,8 @@ class World:
         self.managed = np.ones(count, dtype=bool)
         self.silent = np.zeros(count, dtype=bool)
         self.stuck = np.zeros(count, dtype=bool)
+        self.pace = np.full(count, np.inf)
+        self.target = np.full(count, np.nan)
         self.locked = np.zeros(count, dtype=bool)
         self.stalls = np.zeros(count)
         self.extra: dict[Tag, FloatArray] = {}
@@ -106,8 +108,10 @@ class World:
         return plan
 
     def obey(self, plan: Plan) -> None:
-        asked = ~np.isnan(plan.target_size) & ~self.stuck
-        self.size[asked] = plan.target_size[asked]
+        self.target = np.where(np.isnan(plan.target_size), self.target, plan.target_size)
+        way = np.clip(self.target - self.size, -self.pace, self.pace)
+        able = ~self.stuck & ~np.isnan(way)
+        self.size[able] += way[able]
 
     def run(self, seconds: int) -> Plan:
         """Step and obey once a second; return the last plan."""

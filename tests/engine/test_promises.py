@@ -38,7 +38,17 @@ EVENTS = (
     "calm",
     "restart",
     "take back",
+    "slow",
+    "swift",
+    "read",
     "budget",
+    "reserve",
+    "reserve",
+    "cancel",
+    "crowd",
+    "leave",
+    "strain",
+    "ease",
     "late",
     "pin",
     "exempt",
@@ -77,16 +87,31 @@ def happen(host: Any, name: str, row: int, amount: float, value: float) -> None:
         "take back": (host.size, min(host.size[row] + amount * 64 * MIB, whole)),
         "pin": (host.pinned, np.nan if amount < 0.3 else amount * whole),
         "exempt": (host.managed, amount < 0.5),
+        "slow": (host.pace, amount * 8 * MIB),
+        "swift": (host.pace, np.inf),
+        "read": (host.block_reads, np.nan_to_num(host.block_reads[row]) + amount * 8 * whole),
     }
     if name in columns:
         column, new = columns[name]
         column[row] = new
+    if name in {"restart", "take back"}:
+        host.target[row] = np.nan
+    of_hosts: dict[str, tuple[FloatArray, Any]] = {
+        "budget": (host.budget, amount * host.max_size.sum()),
+        "reserve": (host.reserved, amount * host.budget[0]),
+        "cancel": (host.reserved, 0.0),
+        "crowd": (host.available, amount * 0.3 * host.budget[0]),
+        "leave": (host.available, np.nan),
+        "strain": (host.host_pressure, amount),
+        "ease": (host.host_pressure, 0.0),
+    }
+    if name in of_hosts:
+        column, new = of_hosts[name]
+        column[0] = new
     if name in {"silence", "speak"}:
         host.lies.pop(row, None)
     elif name == "lie":
         host.lies[row] = np.full(16, value)
-    elif name == "budget":
-        host.budget[0] = amount * host.max_size.sum()
     elif name == "late":
         host.now += 20 * amount
 
@@ -146,12 +171,11 @@ def test_promise_3_distress_is_answered_at_once_up_to_the_entitlement(
     world: Make, scenario: Any
 ) -> None:
     def check(host: Any, before: State, plan: Plan) -> None:
-        fresh = plan.condition == Condition.FRESH
+        fresh = np.isin(plan.condition, (Condition.FRESH, Condition.DRAINING))
         distressed = fresh & (plan.acute >= host.settings.distress_pressure)
         distressed &= np.isnan(host.pinned) & (plan.want > plan.guest_size)
         short = np.where(distressed, plan.entitlement - permitted_before(plan), 0)
-        room = max(plan.accounts.spare[0], plan.accounts.cover[0])
-        if np.maximum(short, 0).sum() <= room:
+        if np.maximum(short, 0).sum() <= plan.accounts.cover[0]:
             served = permitted_after(plan) >= plan.entitlement - PAGE
             assert served[distressed].all()
 
@@ -250,10 +274,8 @@ def test_promise_7_nothing_is_promised_twice(world: Make, scenario: Any) -> None
         beyond = np.maximum(given_now - to_guarantee, 0)
         distress = plan.reason == Reason.GROW_DISTRESS
         slack = PAGE * len(was)
-        room = plan.accounts.spare[0]
-        if distress.any():
-            room = max(room, plan.accounts.cover[0])
-        assert beyond.sum() <= room + slack
+        room = plan.accounts.cover if distress.any() else plan.accounts.spare_for_entitled
+        assert beyond.sum() <= room[0] + slack
         # Beyond its entitlement even a guest in distress gets only what is spare.
         above = np.maximum(permitted_after(plan) - np.maximum(was, plan.entitlement), 0)
         assert above.sum() <= plan.accounts.spare[0] + slack

@@ -8,13 +8,17 @@
 The ledger remembers each grant until the host has seen it used or it was taken back, so that the
 same free byte is never promised twice. When a manager starts, balloons are empty and permissions
 may exceed the budget: that is the **exposure**.
+
+What is **reserved** for guests that are yet to come is **backed** as far as the host has it:
+permitted to nobody, held by nobody, and available. What was said to be backed is a promise, too.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from aerostat.engine.observation import FloatArray, Guests, Hosts
+from aerostat.engine.settings import Settings
 from aerostat.engine.state import State
 from aerostat.units import MIB
 
@@ -42,14 +46,20 @@ class Accounts:
     """The sums of each host, bytes."""
 
     budget: FloatArray
+    limit: FloatArray
+    """The budget, or less: what guests hold and the host has left, but for a little."""
     held: FloatArray
     permitted: FloatArray
     outstanding: FloatArray
     granted: FloatArray
     available: FloatArray
     """What the host itself says it could give; infinite where that is not known."""
+    occupied: FloatArray
+    """The sum of what each guest is permitted or holds, whichever is more."""
     reserved: FloatArray
     """What is claimed for guests that are yet to come."""
+    backed: FloatArray
+    """What was said to be there of it, and still is."""
 
     @property
     def exposure(self) -> FloatArray:
@@ -58,22 +68,38 @@ class Accounts:
 
     @property
     def spare(self) -> FloatArray:
-        """What may be granted: budget that is neither permitted to anybody nor reserved."""
-        return np.maximum(self.budget - self.reserved - self.permitted, 0.0)
+        """What may be granted to anybody: neither permitted to anybody nor reserved."""
+        return np.maximum(self.limit - self.reserved - self.permitted, 0.0)
+
+    @property
+    def spare_for_entitled(self) -> FloatArray:
+        """What may be granted up to entitlements: these go before claims not backed yet."""
+        return np.maximum(self.limit - self.backed - self.permitted, 0.0)
 
     @property
     def cover(self) -> FloatArray:
-        """What the host could really back now: what is neither held nor granted, and is there."""
-        return np.maximum(np.minimum(self.budget - self.held, self.available) - self.granted, 0.0)
+        """What may be granted in distress: what the host could really back now.
+
+        That is neither held nor granted, and is there; permissions may exceed the budget. But
+        nothing is taken from a reservation that is backed.
+        """
+        real = np.maximum(np.minimum(self.limit - self.held, self.available) - self.granted, 0.0)
+        spare = self.spare_for_entitled
+        return np.where(self.backed > 0, spare, np.maximum(spare, real))
+
+    def backing(self, grants: FloatArray) -> FloatArray:
+        """Return how much of what is reserved is there, once `grants` more are made."""
+        free = np.minimum(self.limit - self.occupied, self.available - self.granted)
+        return np.clip(free - grants, 0.0, self.reserved)
 
     @property
     def urgency(self) -> FloatArray:
-        """How near the host is to its budget, 0 to 1; above 1 it is over it."""
+        """How near the host is to what it has, 0 to 1; above 1 guests hold more than that."""
         return np.divide(
             self.held + self.granted,
-            self.budget,
-            out=np.full_like(self.budget, np.inf),
-            where=self.budget >= 1.0,
+            self.limit,
+            out=np.full_like(self.limit, np.inf),
+            where=self.limit >= 1.0,
         )
 
 
@@ -89,18 +115,29 @@ def keep_ledger(state: State, guests: Guests) -> Ledger:
     return Ledger(permitted=permitted, held=held, granted=granted, asked=asked)
 
 
-def add_up(ledger: Ledger, guests: Guests, hosts: Hosts) -> Accounts:
-    """Return the sums over each host's guests. Both are sane."""
+def add_up(
+    state: State, ledger: Ledger, guests: Guests, hosts: Hosts, settings: Settings
+) -> Accounts:
+    """Return the sums over each host's guests. All are sane, and `state` is aligned with them."""
 
     def total(column: FloatArray) -> FloatArray:
         return np.bincount(guests.host, column, minlength=len(hosts)).astype(np.float64)
 
-    return Accounts(
+    held = total(ledger.held)
+    available = np.nan_to_num(hosts.available, nan=np.inf, posinf=np.inf)
+    # What the host must keep available goes before what its budget says.
+    there_is = held + available - settings.host_floor_share * hosts.budget
+    accounts = Accounts(
         budget=hosts.budget,
-        held=total(ledger.held),
+        limit=np.clip(there_is, 0.0, hosts.budget),
+        held=held,
         permitted=total(ledger.permitted),
         outstanding=total(np.maximum(ledger.permitted - ledger.held, 0.0)),
         granted=total(ledger.granted),
-        available=np.nan_to_num(hosts.available, nan=np.inf, posinf=np.inf),
+        available=available,
+        occupied=total(np.maximum(ledger.permitted, ledger.held)),
         reserved=hosts.reserved,
+        backed=np.zeros(len(hosts)),
     )
+    still = accounts.backing(np.zeros(len(hosts)))
+    return replace(accounts, backed=np.minimum(state.host_backed, still))

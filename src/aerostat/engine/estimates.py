@@ -4,12 +4,14 @@ Three estimates a guest: its **demand** (memory that it could not give without h
 **reserve** (what it must keep spare: how far its demand grew within one reaction time), and its
 **pressure** (0 to 1). Each is graded by what the guest sends: with all 16 tags stalls and direct
 reclaim are seen; with ten the kernel's own estimate of available memory; with six only free
-memory, and cache counts as demand.
+memory, and cache counts as demand. What the hypervisor counts of its disk reads is a sign beside
+those: a guest that reads back what it had to drop reads more than usual, but so does one that
+merely reads, so it counts only shortly after memory was taken, or together with other signs.
 
-Two traps are avoided here. Linux counts the faults that *swap-in* causes among the major faults,
-and swap-in is healing, not harm: it is subtracted. And the total that a guest reports falls with
-the balloon on some configurations and not on others, so it is never used: demand is the size that
-the host permits, less what lies idle.
+Two more traps are avoided here. Linux counts the faults that *swap-in* causes among the major
+faults, and swap-in is healing, not harm: it is subtracted. And the total that a guest reports falls
+with the balloon on some configurations and not on others, so it is never used: demand is the size
+that the host permits, less what lies idle.
 """
 
 from dataclasses import dataclass
@@ -35,6 +37,7 @@ class Cause(IntEnum):
     DIRECT_RECLAIM = 5
     OOM_KILL = 6
     TOOK_BACK = 7
+    BLOCK_READS = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +67,11 @@ class Estimates:
     sample_time: FloatArray
     """... when they were made, and ..."""
     sample_size: FloatArray
-    """... the guest's size then."""
+    """... the guest's size then, and ..."""
+    block_reads: FloatArray
+    """... what it had read from its disks."""
+    read_rate: FloatArray
+    """What it usually reads from them, bytes a second."""
 
 
 def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Estimates:
@@ -92,7 +99,9 @@ def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Es
     # More than it was given: its driver deflated on OOM, or it restarted.
     took_back = guests.guest_size > np.fmax(state.guest_size, state.asked) + settings.smallest_move
     reserve = np.clip(growth, floor, limit)
-    felt, causes = _pressure(state, guests, elapsed, _scarcity(idle, floor, settings))
+    reads, read_rate = _reads(state, guests, elapsed, settings)
+    scarcity = _scarcity(idle, floor, settings)
+    felt, causes = _pressure(state, now, guests, elapsed, scarcity, reads, settings)
     since = 0.0 if np.isnan(state.stepped) else max(0.0, now - state.stepped)
     kept = state.pressure * np.exp(-since / settings.pressure_fall)
     pressure = np.maximum(felt, kept)
@@ -116,6 +125,8 @@ def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Es
         statistics=statistics,
         sample_time=sample_time,
         sample_size=np.where(new, guests.guest_size, state.sample_size),
+        block_reads=np.where(new, guests.block_reads, state.block_reads),
+        read_rate=read_rate,
     )
 
 
@@ -165,8 +176,28 @@ def _scarcity(idle: FloatArray, reserve: FloatArray, settings: Settings) -> Floa
     return np.clip(1.0 - spare, 0.0, 1.0)
 
 
+def _reads(
+    state: State, guests: Guests, elapsed: FloatArray, settings: Settings
+) -> tuple[FloatArray, FloatArray]:
+    """Return how much more than usual each guest reads from its disks, and what is usual."""
+    step = guests.block_reads - state.block_reads
+    counted = (step >= 0) & (elapsed > 0)
+    rate = np.divide(step, elapsed, out=np.full_like(step, np.nan), where=counted)
+    usual = state.read_rate
+    kept = np.exp(-np.nan_to_num(elapsed, nan=0.0) / settings.reads_memory)
+    nearer = np.where(np.isnan(usual), rate, rate + (usual - rate) * kept)
+    more = np.nan_to_num(np.maximum(rate - usual, 0.0), nan=0.0)
+    return more, np.where(counted, nearer, usual)
+
+
 def _pressure(
-    state: State, guests: Guests, elapsed: FloatArray, scarcity: FloatArray
+    state: State,
+    now: float,
+    guests: Guests,
+    elapsed: FloatArray,
+    scarcity: FloatArray,
+    reads: FloatArray,
+    settings: Settings,
 ) -> tuple[FloatArray, FloatArray]:
     """Return the pressure that shows now, and its cause."""
     # A balloon that grows into page cache reclaims it directly, on the guest's account: for each
@@ -195,7 +226,33 @@ def _pressure(
     scores[Cause.STALLS] = score(rate(Tag.ALLOC_STALLS, our_stalls), 10.0)
     scores[Cause.DIRECT_RECLAIM] = score(rate(Tag.DIRECT_RECLAIMS, our_reclaim), one_percent)
     scores[Cause.OOM_KILL] = rate(Tag.OOM_KILLS) > 0
+    _add_reads(scores, score(reads, one_percent), state, now, guests, settings)
 
     found = 1.0 - np.prod(1.0 - scores, axis=0)
     cause = np.where(found > 0.01, np.argmax(scores, axis=0), Cause.NOTHING)
     return found, cause.astype(np.float64)
+
+
+def _add_reads(
+    scores: FloatArray,
+    reads: FloatArray,
+    state: State,
+    now: float,
+    guests: Guests,
+    settings: Settings,
+) -> None:
+    """Count unusual reads from disk as far as other signs say that they are refaults.
+
+    They and major faults are two views of the same thing, so only the larger counts. Guests whose
+    kernel shows its reclaim need this sign less.
+    """
+    told = ~np.isnan(guests.statistics)
+    lately = np.nan_to_num(np.exp(-(now - state.taken_time) / settings.cooldown), nan=0.0)
+    # Without an estimate of what is available little is always free, and that says nothing.
+    scarce = np.where(told[:, Tag.AVAILABLE_MEMORY], scores[Cause.SCARCITY], 0.0)
+    likely = np.maximum(np.maximum(lately, scarce), scores[Cause.SWAP_OUT])
+    weight = np.where(told[:, Tag.DIRECT_RECLAIMS], 0.2, 0.45)
+    found = weight * np.minimum(likely, 1.0) * reads
+    faults = scores[Cause.MAJOR_FAULTS]
+    scores[Cause.BLOCK_READS] = np.where(found > faults, found, 0.0)
+    scores[Cause.MAJOR_FAULTS] = np.where(found > faults, 0.0, faults)

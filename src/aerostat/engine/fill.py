@@ -4,11 +4,42 @@ Memory is divided as water divides among vessels that stand side by side: vessel
 ``weight[i]``, a bottom at ``low[i]`` and a brim at ``high[i]``. Pouring until the amount is used
 up gives every vessel the same level, except those that are full or whose bottom is above it. That
 is weighted max-min fairness: nobody can get more without somebody who has less, by weight, losing.
+
+`waterfill` is the whole of it, and sorts. `share_out` is for vessels that all stand on the floor,
+which is most of what the engine asks for, and takes a few passes and no sorting.
 """
 
 import numpy as np
 
 from aerostat.engine.observation import BoolArray, FloatArray, IntArray
+
+
+def share_out(
+    amount: FloatArray, room: FloatArray, weight: FloatArray, host: IntArray
+) -> FloatArray:
+    """Return ``min(weight * level[host], room)`` whose sum on each host is `amount`.
+
+    `amount` has one entry a host; the others have one a guest, with ``room >= 0`` and
+    ``weight > 0``. Where `amount` is more than the sum of `room` the result is `room`.
+    """
+    hosts = len(amount)
+    content = np.where((amount > 0)[host], room, 0.0)
+    rest = np.where(np.bincount(host, content, minlength=hosts) > amount, amount, 0.0)
+    rows = np.flatnonzero((rest > 0)[host] & (room > 0))
+    # What is left rises among all that are not full; those that it fills drop out, and what they
+    # leave rises again. The level never overshoots, and each pass fills at least one vessel, so
+    # this ends; as a Newton iteration it does so after a handful of passes.
+    while len(rows):
+        where, width = host[rows], weight[rows]
+        widths = np.bincount(where, width, minlength=hosts)
+        level = np.divide(rest, widths, out=np.zeros_like(rest), where=widths > 0)
+        got = width * level[where]
+        content[rows] = np.minimum(got, room[rows])
+        full = got >= room[rows]
+        rest = np.maximum(rest - np.bincount(where[full], room[rows[full]], minlength=hosts), 0.0)
+        again = np.bincount(where[full], minlength=hosts) > 0
+        rows = rows[~full & again[where]]
+    return content
 
 
 def waterfill(
@@ -27,7 +58,7 @@ def waterfill(
     levels = np.concatenate((low / weight, high / weight))
     slopes = np.concatenate((weight, -weight))
     hosts = np.concatenate((host, host))
-    order = np.lexsort((-slopes, levels, hosts))
+    order = np.lexsort((levels, hosts)) if len(amount) > 1 else np.argsort(levels, kind="stable")
     levels, slopes, hosts = levels[order], slopes[order], hosts[order]
 
     first = np.concatenate(([True], hosts[1:] != hosts[:-1]))

@@ -13,7 +13,7 @@ import numpy as np
 from aerostat.engine.accounts import Accounts
 from aerostat.engine.conditions import Condition
 from aerostat.engine.estimates import Cause
-from aerostat.engine.observation import FloatArray, IntArray
+from aerostat.engine.observation import FloatArray, Hosts, IntArray
 from aerostat.units import format_size
 
 
@@ -35,12 +35,16 @@ class Reason(IntEnum):
     GROW_PINNED = 13
     EASE = 14
     WITHDRAW = 15
+    GROW_EMERGENCY = 16
+    GIVE_BACK = 17
     # moves that take
     SHRINK_IDLE = 20
     SHRINK_SHARE = 21
     SHRINK_BLIND = 22
     SHRINK_PINNED = 23
     SHRINK_SURVIVAL = 24
+    SHRINK_RESERVED = 25
+    SHRINK_STRAIN = 26
 
 
 _SENTENCES = {
@@ -56,14 +60,19 @@ _SENTENCES = {
     Reason.GROW_COMFORT: "gets {change} back: nobody else needs it",
     Reason.GROW_PINNED: "gets {change}: an operator set it to {pinned}",
     Reason.EASE: "is asked for no more: it felt the want of memory ({cause})",
-    Reason.WITHDRAW: "is asked for no more: its balloon has not moved",
+    Reason.WITHDRAW: "is asked for no more: {condition}",
+    Reason.GROW_EMERGENCY: "gets {change} at once, all that is spare: it is in distress ({cause})",
+    Reason.GIVE_BACK: "gets {change} back: {condition}",
     Reason.SHRINK_IDLE: "gives {change}: {idle} of its {size} lie idle, and {need} is needed",
     Reason.SHRINK_SHARE: "gives {change}: it has more than its share of {entitlement}, and {need} "
     "is needed",
     Reason.SHRINK_BLIND: "gives {change}: {blindness}, it has more than its share of "
     "{entitlement}, and {need} is needed",
     Reason.SHRINK_PINNED: "gives {change}: an operator set it to {pinned}",
-    Reason.SHRINK_SURVIVAL: "gives {change} at once: the guests hold more than the host's budget",
+    Reason.SHRINK_SURVIVAL: "gives {change} at once: the guests hold more than {limit}",
+    Reason.SHRINK_RESERVED: "gives {change} of what it has beyond its need or its share: "
+    "{reserved} is reserved for guests to come",
+    Reason.SHRINK_STRAIN: "gives {change} of what it has beyond its need: {strain}",
 }
 
 _CAUSES = {
@@ -75,6 +84,7 @@ _CAUSES = {
     Cause.DIRECT_RECLAIM: "its tasks must reclaim memory themselves",
     Cause.OOM_KILL: "its kernel killed a task for memory",
     Cause.TOOK_BACK: "it took memory back from the balloon",
+    Cause.BLOCK_READS: "it reads more from disk since it has less memory",
 }
 
 _CONDITIONS = {
@@ -137,6 +147,9 @@ class Plan:
     """How fast it takes memory, bytes a second; NaN until it is learned."""
     need: FloatArray
     """One row a host: what was needed of its guests."""
+    hosts: Hosts
+    host_strain: FloatArray
+    """One row a host: how much the host itself suffers, 0 to 1."""
     reserved_backed: FloatArray
     """One row a host: how much of what is reserved is there now: permitted to nobody, held by
     nobody, and available."""
@@ -186,6 +199,8 @@ class _Words(dict[str, str]):
         if name in {"condition", "blindness"}:
             condition = Condition(int(plan.condition[row]))
             return _CONDITIONS[condition].format(age=plan.age[row])
+        if name in {"strain", "limit"}:
+            return _of_host(plan, int(plan.host[row]), name)
         return format_size(float(self._figure(name)))
 
     def _figure(self, name: str) -> float:
@@ -196,5 +211,24 @@ class _Words(dict[str, str]):
             return float(plan.guest_size[row] - plan.want[row])
         if name == "need":
             return float(plan.need[plan.host[row]])
+        if name == "reserved":
+            return float(plan.hosts.reserved[plan.host[row]])
         column = plan.guest_size if name == "size" else getattr(plan, name)
         return float(column[row])
+
+
+def _of_host(plan: Plan, host: int, name: str) -> str:
+    """Return words on what a host lacks: its ``strain``, or the ``limit`` of what guests may have.
+
+    What is not known now may have been known when the strain began.
+    """
+    hosts = plan.hosts
+    if name == "limit":
+        if plan.accounts.limit[host] >= hosts.budget[host]:
+            return "the host's budget"
+        return f"the host has, with {format_size(float(hosts.available[host]))} available"
+    if hosts.swap_out[host] > 0:
+        return f"the host swaps out {format_size(float(hosts.swap_out[host]))} a second"
+    if hosts.pressure[host] > 0:
+        return f"tasks of the host wait for memory {hosts.pressure[host]:.0%} of the time"
+    return "the host was short of memory a moment ago"

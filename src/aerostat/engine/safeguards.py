@@ -2,22 +2,28 @@
 
 Whatever a policy wishes passes through here, and it is here that a guest's guarantee, the rate of
 shrinking, the cool-down after harm, the ledger and the silence of a guest have their say. When
-promises clash, the order is: the guarantee, the host's survival, a guest in distress up to its
-entitlement, nothing promised twice, fairness, no squeeze in the dark, the rest.
+promises clash, the order is: the guarantee, the host's survival, what a reservation is backed by,
+a guest in distress up to its entitlement, nothing promised twice, needs up to the entitlement,
+reservations that are not backed yet, fairness, no squeeze in the dark, the rest.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from aerostat.balloon.abi import PAGE_SIZE
 from aerostat.engine.accounts import SETTLED, Accounts, Ledger
 from aerostat.engine.conditions import Condition
-from aerostat.engine.fill import waterfill
+from aerostat.engine.convergence import Progress, feasible
+from aerostat.engine.fill import share_out
 from aerostat.engine.observation import BoolArray, FloatArray, Guests, IntArray
 from aerostat.engine.plan import Reason
 from aerostat.engine.settings import Settings
+from aerostat.engine.strain import Strain
 from aerostat.engine.targets import Targets
+
+_ALONE = (Condition.EXEMPT, Condition.USELESS, Condition.STUCK)
 
 _REFILL = 0.25
 """Nothing is taken for a pool that lacks less than this fraction of itself."""
@@ -32,16 +38,26 @@ class Situation:
     guests: Guests
     ledger: Ledger
     accounts: Accounts
+    strain: Strain
+    """Of the hosts."""
     targets: Targets
     condition: IntArray
-    left_alone: BoolArray
-    """The guest is asked for nothing at all: it is exempt, or its balloon is useless."""
+    progress: Progress
     blind: BoolArray
     distressed: BoolArray
+    acute: FloatArray
     harmed: BoolArray
     """The guest feels it now, or felt it within the cool-down."""
-    unmoved: BoolArray
-    """A request to shrink is under way and the balloon has not moved for too long."""
+
+    @property
+    def exempt(self) -> BoolArray:
+        """Tell which guests are asked for nothing at all."""
+        return np.equal(self.condition, Condition.EXEMPT)
+
+    @property
+    def useless(self) -> BoolArray:
+        """Tell from which guests nothing is taken, since the host gains nothing."""
+        return np.equal(self.condition, Condition.USELESS)
 
     @property
     def asked_size(self) -> FloatArray:
@@ -85,16 +101,17 @@ def decide(situation: Situation, settings: Settings) -> Decision:
 
     survival = (situation.accounts.urgency > 1.0)[guests.host]
     move(shrink < situation.ledger.permitted, shrink, shrink_reason)
-    move(situation.unmoved & ~situation.left_alone, guests.guest_size, Reason.WITHDRAW)
+    futile = situation.progress.unmoved | situation.useless & situation.draining
+    move(futile & ~situation.exempt, guests.guest_size, Reason.WITHDRAW)
     # Whoever feels it, or needs about all that is left, is asked for no more.
     grows = grow > situation.asked_size
     ease = situation.harmed & ~survival | grows & (grow <= guests.guest_size + SETTLED)
-    ease &= situation.draining & ~situation.left_alone
+    ease &= situation.draining & ~situation.exempt & ~situation.useless
     move(ease, guests.guest_size, Reason.EASE)
     move(grows & (~ease | (grow > guests.guest_size + SETTLED)), grow, grow_reason)
     # Nothing to ask where that is what was asked last, or what there is.
     target[target == situation.asked_size] = np.nan
-    return Decision(target_size=target, reason=reason, need=need)
+    return Decision(target_size=target, reason=reason, need=need.total)
 
 
 def _smallest_move(guests: Guests, settings: Settings) -> FloatArray:
@@ -105,103 +122,157 @@ def _growth(situation: Situation, settings: Settings) -> tuple[FloatArray, IntAr
     """Return the size that each guest may grow to now, why, and who is not covered yet.
 
     What is already permitted is free; more than that is covered by classes: the guarantee always;
-    then distress, up to the entitlement, by what the host can really back; then needs, then
-    comfort, by what the budget has not permitted to anybody.
+    then distress, up to the entitlement, by what the host can really back; then needs; then all
+    else that may help in an emergency; then comfort, by what is permitted to nobody.
     """
     guests, targets, accounts = situation.guests, situation.targets, situation.accounts
     from_size, permitted = situation.asked_size, situation.ledger.permitted
     pinned = ~np.isnan(guests.pinned)
+    useless = situation.useless
 
     # An operator's own word goes before what the guest's figures say.
     distress = situation.distressed & ~situation.blind & ~pinned
+    emergency = situation.acute >= settings.emergency_pressure
+    emergency = distress & ~useless & (emergency | situation.progress.stalled)
     must = np.where(distress, np.maximum(targets.needed, targets.entitlement), targets.needed)
     least = np.where(distress | pinned, PAGE_SIZE, _smallest_move(guests, settings))
     needs = (must >= from_size + least) | (from_size < guests.guarantee)
     comfort = ~needs & ~situation.draining & (targets.target >= from_size + least)
     step = settings.comfort_rate * guests.max_size * situation.elapsed
+    # What is given back to a guest of which the host holds everything anyway need not be slow.
+    step = np.where(useless, np.inf, step)
     wish = np.where(needs, must, from_size)
     wish = np.where(comfort, np.minimum(targets.target, from_size + step), wish)
-    wish = np.where(situation.left_alone, from_size, np.minimum(wish, guests.ceiling))
+    wish = np.where(emergency, guests.ceiling, wish)
+    wish = np.where(situation.exempt, from_size, np.minimum(wish, guests.ceiling))
 
+    spare = accounts.spare
+    beyond = spare - settings.pool_share * accounts.budget
     covered = np.maximum(permitted, np.minimum(guests.guarantee, wish))
     for brim, amount in (
-        (np.where(distress, targets.entitlement, 0.0), np.maximum(accounts.spare, accounts.cover)),
-        (np.where(needs, guests.ceiling, 0.0), accounts.spare),
-        (guests.ceiling, accounts.spare - settings.pool_share * accounts.budget),
+        (np.where(distress, targets.entitlement, 0.0), accounts.cover),
+        (np.where(needs, np.minimum(must, targets.entitlement), 0.0), accounts.spare_for_entitled),
+        (np.where(needs, must, 0.0), spare),
+        (np.where(emergency, guests.ceiling, 0.0), beyond),
+        (guests.ceiling, np.minimum(beyond, situation.strain.lid - accounts.permitted)),
     ):
         grants = np.maximum(covered - permitted, 0.0)
         given = np.bincount(guests.host, grants, minlength=len(amount))
         room = np.maximum(np.minimum(wish, brim) - covered, 0.0)
-        rest = np.maximum(amount - given, 0.0)
-        covered += waterfill(rest, np.zeros_like(room), room, guests.shares, guests.host)
+        covered += share_out(np.maximum(amount - given, 0.0), room, guests.shares, guests.host)
 
     allowed = np.minimum(wish, covered)
     # A drop is not worth a request, unless it is the last to an exact size that was promised.
     exact = pinned | (from_size < guests.guarantee)
     worth_it = allowed >= from_size + np.where(exact, PAGE_SIZE, SETTLED)
     reason = np.select(
-        [pinned, distress, needs],
-        [Reason.GROW_PINNED, Reason.GROW_DISTRESS, Reason.GROW_NEED],
+        [useless, pinned, emergency & (allowed > must), distress, needs],
+        [
+            Reason.GIVE_BACK,
+            Reason.GROW_PINNED,
+            Reason.GROW_EMERGENCY,
+            Reason.GROW_DISTRESS,
+            Reason.GROW_NEED,
+        ],
         Reason.GROW_COMFORT,
     )
-    return np.where(worth_it, allowed, from_size), reason, needs & (allowed < wish)
+    uncovered = needs & (allowed < np.minimum(wish, must))
+    return np.where(worth_it, allowed, from_size), reason, uncovered
 
 
-def _need(situation: Situation, settings: Settings) -> FloatArray:
-    """Return what each host's guests must give for permissions and needs to fit the budget."""
+class _Need(NamedTuple):
+    """What each host's guests must give, one row a host."""
+
+    total: FloatArray
+    of_guests: FloatArray
+    """The part of it that guests need that are there: no reservation, and not the host itself."""
+    of_host: FloatArray
+    """What the host itself needs, strained as it is."""
+
+
+def _need(situation: Situation, settings: Settings) -> _Need:
+    """Return what must be given for permissions, needs and reservations to fit the budget."""
     guests, targets, accounts = situation.guests, situation.targets, situation.accounts
-    permitted = situation.ledger.permitted
-    hosts = len(accounts.budget)
+    permitted, hosts = situation.ledger.permitted, len(accounts.budget)
+    none = np.zeros(hosts)
+
+    def total(column: FloatArray) -> FloatArray:
+        return np.bincount(guests.host, column, minlength=hosts).astype(np.float64)
+
     if settings.mode == "density":
-        idle = np.maximum(permitted - targets.target, 0.0)
-        return np.bincount(guests.host, idle, minlength=hosts).astype(np.float64)
-    wanted = np.where(situation.left_alone, 0.0, np.maximum(targets.needed - permitted, 0.0))
-    wanted_here = np.bincount(guests.host, wanted, minlength=hosts)
+        idle = total(np.maximum(permitted - targets.target, 0.0))
+        return _Need(total=idle, of_guests=idle, of_host=none)
+    wanted = np.maximum(targets.needed - permitted, 0.0)
+    wanted = total(np.where(situation.exempt | situation.useless, 0.0, wanted))
+    # What a balloon that is on its way will soon have taken need not be asked of others as well.
+    soon = settings.reaction_time * np.nan_to_num(situation.progress.speed_down, nan=0.0)
+    coming = np.clip(guests.guest_size - situation.ledger.asked, 0.0, soon)
+    lacking = accounts.permitted + wanted - total(np.nan_to_num(coming, nan=0.0))
+
     pool = settings.pool_share * accounts.budget
-    need = np.maximum(
-        accounts.permitted + accounts.reserved + wanted_here - (accounts.budget - pool), 0.0
-    )
     # A pool that lacks a little is not refilled drop by drop.
-    return np.where(need >= _REFILL * pool, need, 0.0)
+    of_guests = lacking - (accounts.limit - pool)
+    of_guests = np.where(of_guests >= _REFILL * pool, of_guests, 0.0)
+    claimed = np.where(accounts.reserved > 0, lacking + accounts.reserved - accounts.limit, 0.0)
+    claimed = np.maximum(claimed, accounts.reserved - accounts.backing(none))
+    strained = situation.strain.lasts(settings)
+    of_host = np.where(strained, accounts.permitted - situation.strain.lid, 0.0)
+    of_host = np.maximum(of_host, 0.0)
+    return _Need(np.maximum(of_guests, np.maximum(claimed, of_host)), of_guests, of_host)
 
 
 def _shrinking(
-    situation: Situation, need: FloatArray, settings: Settings
+    situation: Situation, need: _Need, settings: Settings
 ) -> tuple[FloatArray, IntArray, BoolArray]:
     """Return the size that each guest may be shrunk to now, why, and who is spared for harm."""
     guests, targets, accounts = situation.guests, situation.targets, situation.accounts
+    host, blind = guests.host, situation.blind
     permitted = situation.ledger.permitted
     told = permitted > guests.pinned  # by an operator; false where nothing is pinned
-    urgency = accounts.urgency[guests.host]
-    survival = urgency > 1.0
+    survival = (accounts.urgency > 1.0)[host]
 
     # Without a fresh sample, and against harm when the host itself is in danger, nothing is taken
-    # below the entitlement.
-    floor = np.where(situation.blind | situation.harmed, targets.entitlement, 0.0)
-    goal = np.maximum(targets.target, floor)
-    surplus = np.maximum(permitted - goal, 0.0)
-    able = ~situation.left_alone & (situation.condition != Condition.STUCK) & ~situation.draining
+    # below the entitlement, and nothing of that is for a reservation.
+    floor = np.where(blind | situation.harmed, targets.fair_share, 0.0)
+    surplus = np.maximum(permitted - np.maximum(targets.target, floor), 0.0)
+    able = ~situation.exempt & ~situation.useless & ~situation.draining
+    able &= situation.condition != Condition.STUCK
     spared = able & situation.harmed & ~survival & (surplus > 0)
     able &= ~spared & (surplus >= np.where(told, PAGE_SIZE, settings.smallest_move))
 
-    speed = np.clip(urgency, settings.calm_factor, 1.0)
+    waiting = (accounts.backed < accounts.reserved) | situation.strain.lasts(settings)
+    speed = np.where(waiting, 1.0, np.clip(accounts.urgency, settings.calm_factor, 1.0))[host]
     speed = np.where(survival, settings.survival_factor, speed)
-    speed = np.where(situation.blind, settings.blind_factor, speed)
+    speed = np.where(blind, settings.blind_factor, speed)
     step = settings.shrink_rate * guests.max_size * situation.elapsed * speed
+    step = np.minimum(step, feasible(situation.progress.speed_down, settings))
     take = np.where(able, np.minimum(surplus, step), 0.0)
 
-    # Take only on need: what all could give is scaled down to what is needed. An operator's own
-    # request needs no other reason.
-    offered = np.bincount(guests.host, np.where(told, 0.0, take), minlength=len(need))
-    scale = np.divide(need, offered, out=np.ones_like(need), where=offered > need)
-    take = np.where(told, take, take * scale[guests.host])
+    # Take only on need: what all could give is scaled down to what is needed, and what is taken
+    # in the dark to what the guests need that are there. An operator's own request needs no other
+    # reason.
+    offers = np.where(told, 0.0, take)
+    offered = np.bincount(host, offers, minlength=len(need.total)).astype(np.float64)
+    scale = _part(need.total, offered)[host]
+    scale = np.where(blind, _part(need.of_guests, offered)[host], scale)
+    take = np.where(told, take, take * scale)
     take = np.where(told | (take >= SETTLED), take, 0.0)
+    for_others = (need.of_guests > 0)[host]
     reason = np.select(
-        [told, survival, situation.blind, targets.want > targets.entitlement],
+        [
+            told,
+            survival,
+            blind,
+            ~for_others & (need.total > need.of_host)[host],
+            ~for_others,
+            targets.want > targets.entitlement,
+        ],
         [
             Reason.SHRINK_PINNED,
             Reason.SHRINK_SURVIVAL,
             Reason.SHRINK_BLIND,
+            Reason.SHRINK_RESERVED,
+            Reason.SHRINK_STRAIN,
             Reason.SHRINK_SHARE,
         ],
         Reason.SHRINK_IDLE,
@@ -209,9 +280,14 @@ def _shrinking(
     return permitted - take, reason, spared
 
 
+def _part(need: FloatArray, offered: FloatArray) -> FloatArray:
+    """Return which part of what is offered is needed, 0 to 1."""
+    return np.divide(need, offered, out=np.ones_like(need), where=offered > need)
+
+
 def _resting(
     situation: Situation,
-    need: FloatArray,
+    need: _Need,
     spared: BoolArray,
     uncovered: BoolArray,
     settings: Settings,
@@ -221,12 +297,12 @@ def _resting(
     surplus = situation.ledger.permitted - situation.targets.want
     return np.select(
         [
-            situation.left_alone | (situation.condition == Condition.STUCK),
+            np.isin(situation.condition, _ALONE),
             situation.draining,
             uncovered,
             situation.blind,
             spared,
-            (surplus > _smallest_move(guests, settings)) & (need[guests.host] <= 0),
+            (surplus > _smallest_move(guests, settings)) & (need.total[guests.host] <= 0),
         ],
         [
             Reason.ALONE,

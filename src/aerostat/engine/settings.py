@@ -51,6 +51,10 @@ class Settings:
     distress_pressure: float = 0.5
     """From here on a guest is grown without rate limit, up to its entitlement."""
 
+    emergency_pressure: float = 0.85
+    """From here on it gets all that may be granted to it, in one request: a guest so squeezed
+    that even giving memory back is slow must not be helped in small pieces."""
+
     cooldown: float = 10.0
     """After harm a guest is not shrunk for this long."""
 
@@ -108,6 +112,40 @@ class Settings:
 
     useless_for: float = 600.0
     """A guest whose balloon frees nothing is left alone for this long, then tried again."""
+
+    reads_memory: float = 60.0
+    """Time constant with which is learned what a guest usually reads from its disks."""
+
+    host_floor_share: float = 0.02
+    """Guests may not have the memory that would leave the host less available than this fraction
+    of the budget, even if the budget says so."""
+
+    half_host_pressure: float = 0.1
+    """Tasks of the host that wait for memory for this fraction of the time: half of the strain."""
+
+    half_host_swap_out: float = 0.002
+    """This fraction of the budget swapped out in a second: half of the strain."""
+
+    strain_begins: float = 0.5
+    """From here on the host is strained: comfort is taken back."""
+
+    strain_ends: float = 0.2
+    """Below this it is at ease; in between nothing changes."""
+
+    strain_rise: float = 3.0
+    """Time constant with which a host's strain rises: one bad second is not one."""
+
+    strain_fall: float = 10.0
+    """... and falls."""
+
+    lid_fall: float = 0.02
+    """Fraction of the budget by which a strained host's lid on comfort sinks in a second, ..."""
+
+    lid_rise: float = 0.002
+    """... and rises again when it is at ease: slowly, or it would soon be strained again."""
+
+    lid_lowest_share: float = 0.5
+    """The lid does not sink below this fraction of the budget: something else is wrong then."""
 
     longest_tick: float = 5.0
     """Rate limits count at most this much time since the last step: a manager that was suspended

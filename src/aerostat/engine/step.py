@@ -9,11 +9,12 @@ from aerostat.engine.conditions import Condition, Sign, follow, known_condition
 from aerostat.engine.convergence import Progress, doubted, follow_balloons
 from aerostat.engine.estimates import Estimates, estimate
 from aerostat.engine.gain import Gain, verify
-from aerostat.engine.observation import BoolArray, Guests, Hosts
+from aerostat.engine.observation import BoolArray, FloatArray, Guests, Hosts
 from aerostat.engine.plan import Plan
 from aerostat.engine.safeguards import Decision, Situation, decide
 from aerostat.engine.settings import Settings
 from aerostat.engine.state import State
+from aerostat.engine.strain import follow_hosts
 from aerostat.engine.targets import divide
 
 _DEFAULT = Settings()
@@ -30,7 +31,9 @@ def step(
     state = state.aligned(guests.keys, hosts.names)
     estimates = estimate(state, now, guests, settings)
     ledger = keep_ledger(state, guests)
-    accounts = add_up(ledger, guests, hosts)
+    accounts = add_up(state, ledger, guests, hosts, settings)
+    elapsed = _elapsed(state, now, settings)
+    strain = follow_hosts(state, elapsed, hosts, accounts, settings)
 
     progress = follow_balloons(state, now, guests, ledger, settings)
     gain = verify(state, now, guests, settings)
@@ -41,30 +44,28 @@ def step(
     harmed = estimates.pressure >= settings.harm_pressure
     harm_time = np.where(harmed, now, np.minimum(state.harm_time, now))
     spared = harmed | (now - harm_time < settings.cooldown)
-    left_alone = np.isin(condition, (Condition.EXEMPT, Condition.USELESS))
     keeps = spared | (condition == Condition.STUCK)
-    targets = divide(hosts, guests, estimates, ~left_alone, blind, keeps, settings)
+    targets = divide(accounts, strain.lid, guests, estimates, condition, keeps, settings)
     situation = Situation(
-        elapsed=_elapsed(state, now, settings),
+        elapsed=elapsed,
         guests=guests,
         ledger=ledger,
         accounts=accounts,
+        strain=strain,
         targets=targets,
         condition=condition,
-        left_alone=left_alone,
+        progress=progress,
         blind=blind,
         # A guest that has what it needs may feel its own page cache turn over; more is comfort.
         distressed=(estimates.acute >= settings.distress_pressure)
         & (targets.want > guests.guest_size),
+        acute=estimates.acute,
         harmed=spared,
-        unmoved=progress.unmoved,
     )
     decision = decide(situation, settings)
-    backed = np.clip(
-        np.minimum(hosts.budget - accounts.permitted, accounts.available - accounts.granted),
-        0.0,
-        hosts.reserved,
-    )
+    grants = _grants(guests, ledger, decision)
+    granted_now = np.bincount(guests.host, grants, minlength=len(hosts)).astype(np.float64)
+    backed = accounts.backing(granted_now)
     plan = Plan(
         keys=guests.keys,
         host=guests.host,
@@ -89,6 +90,8 @@ def step(
         speed_up=progress.speed_up,
         speed_down=progress.speed_down,
         need=decision.need,
+        hosts=hosts,
+        host_strain=strain.strain,
         reserved_backed=backed,
         accounts=accounts,
     )
@@ -104,9 +107,11 @@ def step(
         speed_down=doubted(progress.speed_down, progress.unmoved, settings),
         taking_held=gain.taking_held,
         gain_due=gain.due,
+        host_strain=strain.strain,
+        host_lid=np.where(np.isinf(strain.lid), np.nan, strain.lid),
         host_backed=backed,
     )
-    return _remember(learned, now, guests, estimates, ledger, decision), plan
+    return _remember(learned, now, guests, estimates, ledger, decision, grants), plan
 
 
 def _elapsed(state: State, now: float, settings: Settings) -> float:
@@ -142,6 +147,17 @@ def _signs(
     }
 
 
+def _permitted(guests: Guests, ledger: Ledger, decision: Decision) -> FloatArray:
+    """Return what each guest may use once `decision` is sent: a shrink frees nothing yet."""
+    target = decision.target_size
+    return np.where(np.isnan(target), ledger.permitted, np.fmax(guests.guest_size, target))
+
+
+def _grants(guests: Guests, ledger: Ledger, decision: Decision) -> FloatArray:
+    """Return what `decision` permits each guest beyond what it was permitted."""
+    return np.maximum(_permitted(guests, ledger, decision) - ledger.permitted, 0.0)
+
+
 def _remember(
     state: State,
     now: float,
@@ -149,15 +165,14 @@ def _remember(
     estimates: Estimates,
     ledger: Ledger,
     decision: Decision,
+    grants: FloatArray,
 ) -> State:
     """Return the state after `decision`."""
     target = decision.target_size
     moves = ~np.isnan(target)
-    permitted = np.where(moves, np.fmax(guests.guest_size, target), ledger.permitted)
-    grants = ledger.granted + np.maximum(permitted - ledger.permitted, 0.0)
+    permitted = _permitted(guests, ledger, decision)
     takes = moves & (target < guests.guest_size)
     fell = guests.guest_size < state.guest_size - SETTLED
-    fresh = estimates.sample_time > np.fmax(state.sample_time, -np.inf)
     return replace(
         state,
         statistics=estimates.statistics,
@@ -167,13 +182,14 @@ def _remember(
         held=ledger.held,
         demand=estimates.demand,
         growth=estimates.growth,
+        block_reads=estimates.block_reads,
+        read_rate=estimates.read_rate,
         pressure=estimates.pressure,
         cause=estimates.cause,
         asked=np.where(moves, target, ledger.asked),
         asked_time=np.where(moves, now, state.asked_time),
-        granted=np.minimum(grants, np.maximum(permitted - ledger.held, 0.0)),
+        granted=np.minimum(ledger.granted + grants, np.maximum(permitted - ledger.held, 0.0)),
         asked_from=np.where(moves, guests.guest_size, state.asked_from),
-        block_reads=np.where(fresh, guests.block_reads, state.block_reads),
         taken_time=np.where(fell, now, np.minimum(state.taken_time, now)),
         taking_held=np.where(takes & np.isnan(state.taking_held), guests.held, state.taking_held),
     )
