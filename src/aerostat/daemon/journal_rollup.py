@@ -14,7 +14,7 @@ from aerostat.daemon.journal_schema import MINUTE, OF_GUESTS, OF_HOSTS, Figures
 from aerostat.daemon.recording import Decided, Observation
 from aerostat.engine.observation import FloatArray
 
-_GROWTH_TAGS = [Tag[name.upper()] for name in OF_GUESTS.growths]
+GROWTH_TAGS = [Tag[name.upper()] for name in OF_GUESTS.growths]
 
 Row = tuple[float | int | str | None, ...]
 """Who, the start (wall seconds), how many ticks, and the values in the order of `Figures`."""
@@ -80,7 +80,7 @@ class Rollup:
     host_rows: list[Row] = field(default_factory=list)
     _guests: Bucket = field(default_factory=lambda: Bucket.empty(OF_GUESTS, (), 0.0))
     _hosts: Bucket = field(default_factory=lambda: Bucket.empty(OF_HOSTS, (), 0.0))
-    _counters: FloatArray = field(default_factory=lambda: np.zeros((len(_GROWTH_TAGS), 0)))
+    _counters: FloatArray = field(default_factory=lambda: np.zeros((len(GROWTH_TAGS), 0)))
     """The counters of the last tick, in the order of the guests' keys."""
 
     def add(self, seen: Observation, decided: Decided | None) -> bool:
@@ -96,12 +96,12 @@ class Rollup:
             self._align(keys)
             self._guests = Bucket.empty(OF_GUESTS, keys, start)
             self._hosts = Bucket.empty(OF_HOSTS, hosts, start)
-        counters = seen.guests.statistics[:, _GROWTH_TAGS].T
+        counters = seen.guests.statistics[:, GROWTH_TAGS].T
         # A counter that is new, gone, or went backwards (a reboot) has not grown.
         growth = np.maximum(np.nan_to_num(counters - self._counters, nan=0.0), 0.0)
-        self._guests.add(_guest_levels(seen, decided), growth)
+        self._guests.add(guest_levels(seen, decided), growth)
         self._counters = np.where(np.isnan(counters), self._counters, counters)
-        self._hosts.add(_host_levels(seen), np.zeros((0, len(hosts))))
+        self._hosts.add(host_levels(seen), np.zeros((0, len(hosts))))
         return ends
 
     def finish(self) -> None:
@@ -120,14 +120,15 @@ class Rollup:
     def _align(self, keys: tuple[str, ...]) -> None:
         """Bring the counters into the order of `keys`; those of a new guest are not known."""
         places = {key: place for place, key in enumerate(self._guests.keys)}
-        counters = np.full((len(_GROWTH_TAGS), len(keys)), np.nan)
+        counters = np.full((len(GROWTH_TAGS), len(keys)), np.nan)
         for place, key in enumerate(keys):
             if key in places:
                 counters[:, place] = self._counters[:, places[key]]
         self._counters = counters
 
 
-def _guest_levels(seen: Observation, decided: Decided | None) -> FloatArray:
+def guest_levels(seen: Observation, decided: Decided | None) -> FloatArray:
+    """Return the guests' levels, a row each in the order of `OF_GUESTS`."""
     guests = seen.guests
     unknown = np.full(len(guests), np.nan)
     return np.stack(
@@ -142,8 +143,11 @@ def _guest_levels(seen: Observation, decided: Decided | None) -> FloatArray:
     )
 
 
-def _host_levels(seen: Observation) -> FloatArray:
-    """Return the hosts' figures; a guest that cannot be measured holds all that it may."""
+def host_levels(seen: Observation) -> FloatArray:
+    """Return the hosts' levels, a row each in the order of `OF_HOSTS`.
+
+    A guest that cannot be measured holds all that it may.
+    """
     hosts, guests = seen.hosts, seen.guests
     unknown = np.full(len(hosts), np.nan)
     held = np.where(np.isnan(guests.held), guests.guest_size, guests.held)
