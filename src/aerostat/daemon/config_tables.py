@@ -37,7 +37,7 @@ class Amount:
         """Return what `text` means; raises `UsageError`."""
         stripped = text.strip()
         if not stripped.endswith("%"):
-            return cls(Size.parse(text))
+            return cls(int(Size.parse(text)))
         try:
             percent = float(stripped[:-1])
         except ValueError:
