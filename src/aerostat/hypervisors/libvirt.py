@@ -5,9 +5,10 @@ again when it hangs. One bulk call reads many guests; libvirtd serves it one gue
 and skips those that another call has hold of. So a monitor that begins to hang holds up one such
 call, which is made again without waiting for the first, and costs its own guest from then on.
 
-The period of each guest's statistics is set to `period` seconds where it is 0 or longer, and put
-back at the end. `read_only` connections change nothing, and see the statistics of those guests
-alone whose period somebody else has set.
+To get statistics their period has to be set, for observing too: to `period` seconds where it is 0
+or longer, and it is put back at the end. `read_only` means that no guest's size is ever changed.
+Where libvirt allows no more than a read-only connection, that is enough to observe the guests
+whose period somebody else has set.
 """
 
 import asyncio
@@ -25,10 +26,12 @@ from aerostat.hypervisors.base import Examination, GuestInfo, Reading
 from aerostat.hypervisors.libvirt_agents import LibvirtAgents
 from aerostat.hypervisors.libvirt_domain import Domain, Moment
 from aerostat.hypervisors.libvirt_examine import examination
-from aerostat.hypervisors.libvirt_link import HELPER, Program
+from aerostat.hypervisors.libvirt_link import HELPER, Mode, Program
 from aerostat.hypervisors.libvirt_pids import run_directory as default_run_directory
 from aerostat.hypervisors.libvirt_session import LibvirtSession, at_most
 from aerostat.units import KIB
+
+_Task = asyncio.Task[Any]
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +41,9 @@ _FIRST_LIST = 3.0
 _CHUNK = 64
 # Bulk calls under way at once. The helper's other threads are for those that are held up.
 _AT_ONCE = 2
-# After this part of its time a call is taken to be held up by one guest.
-_HELD_UP = 0.4
+# After this part of its time a call is taken to be held up by a guest, and is made again.
+_HELD_UP = 0.3
+_MOST_CALLS = 3
 # Another manager's call has hold of a domain for some milliseconds.
 _SHORT_WAIT = 0.03
 # A guest on an unloaded host answers in 3 to 6 ms.
@@ -57,7 +61,8 @@ class LibvirtConnector:
     `passthrough` allows commands to QEMU's own monitor, for six statistics that libvirt does not
     show; libvirt marks such domains as tainted. `python` is an interpreter with libvirt's binding.
     `period` is how often guests make figures, seconds; figures older than `wanted_age` seconds,
-    about twice as much by default, are asked for out of turn. `run_directory` is where libvirtd
+    about twice as much by default, are asked for out of turn. Without `set_period` nothing at all
+    is changed if `read_only`, by a connection that could not. `run_directory` is where libvirtd
     writes down processes, if that is not the usual place.
     """
 
@@ -70,6 +75,7 @@ class LibvirtConnector:
         read_only: bool = False,
         passthrough: bool = False,
         python: str = "/usr/bin/python3",
+        set_period: bool = True,
         period: int = 2,
         wanted_age: float | None = None,
         run_directory: Path | None = None,
@@ -79,12 +85,16 @@ class LibvirtConnector:
             raise UsageError(f"guests cannot make figures every {period} s")
         self._uri = uri
         self._read_only = read_only
-        self._passthrough = passthrough and not read_only
+        self._passthrough = passthrough
+        self._set_period = set_period
         self._period = period
         # When all is well, figures are read up to a second after they were made, and are dated
         # in whole seconds.
         self._wanted_age = period + 2.0 if wanted_age is None else wanted_age
-        program = Program(uri, read_only, python, helper)
+        mode: Mode = "full"
+        if read_only:
+            mode = "either" if set_period or passthrough else "read-only"
+        program = Program(uri, mode, python, helper)
         self._session = LibvirtSession(program, run_directory or default_run_directory(uri))
         self.counters = self._session.counters
         """How often samples timed out, failed by kind of error, and helpers were started."""
@@ -124,9 +134,9 @@ class LibvirtConnector:
         domains = {key: known[key] for key in keys if key in known}
         failed = await self._look(list(domains.values()), until)
         well = [domain for domain in domains.values() if domain.key not in failed]
-        if not self._read_only:
+        if self._session.may_change and self._set_period:
             failed |= await self._ask_late_ones(well, until)
-        if self._passthrough:
+        if self._session.may_change and self._passthrough:
             await self._ask_monitors(well, until)
         answers: dict[str, Reading | AerostatError] = {}
         for key in keys:
@@ -167,9 +177,9 @@ class LibvirtConnector:
         return await examination(
             domain,
             self._uri,
-            may_change=not self._read_only,
+            may_change=self._session.may_change and not self._read_only,
             period=self._period,
-            agents=None if self._read_only else self.agents,
+            agents=self.agents if self._session.may_change else None,
             limit=max(0.1, until - time.monotonic()),
         )
 
@@ -314,14 +324,21 @@ def _is_reading(answer: Reading | AerostatError) -> bool:
 
 
 async def _hedged(ask: Callable[[], Coroutine[Any, Any, Any]], delay: float) -> Any:
-    """Ask; if that takes longer than `delay` seconds, ask again, and take what comes first."""
-    tasks = {asyncio.create_task(ask())}
+    """Ask; while that takes longer than `delay` seconds, ask again; take what comes first.
+
+    Each guest whose monitor has just begun to hang holds up one call.
+    """
+    tasks = [asyncio.create_task(ask())]
     try:
-        done, _ = await asyncio.wait(tasks, timeout=delay)
-        if not done:
-            tasks.add(asyncio.create_task(ask()))
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        while not (done := await _some(tasks, delay if len(tasks) < _MOST_CALLS else None)):
+            tasks.append(asyncio.create_task(ask()))
         return done.pop().result()
     finally:
         for task in tasks:
             task.cancel()
+
+
+async def _some(tasks: Collection[_Task], limit: float | None) -> set[_Task]:
+    """Return those of the tasks that are done, once there is one, within `limit` seconds."""
+    done, _ = await asyncio.wait(tasks, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+    return done

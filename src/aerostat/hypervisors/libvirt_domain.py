@@ -63,7 +63,8 @@ class Domain:
         self._settings: dict[str, str] = {}
         self._max_size = 0
         self._guest_size = 0
-        self._resident: int | None = None
+        self._resident: int | None = None  # as libvirt says
+        self._held: int | None = None
         self._figures: Figures | None = None
         self._from_monitor: Figures | None = None
         self._looked = Moment(0.0, 0.0)
@@ -131,9 +132,21 @@ class Domain:
             self._busy_since = self._busy_since or now.monotonic
             return
         self._busy_since = None
-        self._resident = record.held
+        self._measure(record.held)
         if record.figures is not None:
             self._note(record.figures, asked, now)
+
+    def _measure(self, resident: int | None) -> None:
+        """Find out what QEMU holds; what is resident comes with the sizes at no cost.
+
+        The rest takes more time than all else that is done here, and is done when that has
+        changed. It does not show huge pages.
+        """
+        on_huge_pages = self.setup is not None and self.setup.huge_pages
+        if self._held is None or resident != self._resident or on_huge_pages:
+            held = None if self.pid is None else held_by(self.pid)
+            self._held = resident if held is None else held
+        self._resident = resident
 
     def take_from_monitor(self, figures: Figures) -> None:
         """Take in figures that QEMU's own monitor gives and libvirt does not show."""
@@ -232,7 +245,7 @@ class Domain:
             taken_at=self._read_at,
             max_size=self._max_size,
             guest_size=self._guest_size,
-            held=self._held(),
+            held=self._held,
             statistics=self._all_statistics(),
             sampled_at=self.sampled_at,
             block_reads=reads,
@@ -244,10 +257,6 @@ class Domain:
         if self._figures is not None and busy < _BUSY_PATIENCE:
             return None
         return LinkError(f"{self.name}: its monitor has not answered for {busy:.0f} s")
-
-    def _held(self) -> int | None:
-        held = None if self.pid is None else held_by(self.pid)
-        return self._resident if held is None else held
 
     def _all_statistics(self) -> dict[int, int]:
         if self.sampled_at is None or self._figures is None:

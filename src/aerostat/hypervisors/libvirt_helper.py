@@ -221,8 +221,19 @@ def _add_reads(raw: dict[str, Any]) -> list[int]:
     return totals
 
 
-def _connect(libvirt: Any, uri: str, *, read_only: bool, output: Output) -> Any:
-    connection = libvirt.openReadOnly(uri) if read_only else libvirt.open(uri)
+def _open(libvirt: Any, uri: str, mode: str) -> tuple[Any, str]:
+    """Connect, and return the connection with its mode; ``either`` takes what it is given."""
+    if mode != "read-only":
+        try:
+            return libvirt.open(uri), "full"
+        except libvirt.libvirtError:
+            if mode == "full":
+                raise
+    return libvirt.openReadOnly(uri), "read-only"
+
+
+def _tend(libvirt: Any, connection: Any, output: Output) -> None:
+    """Have the end of a connection noticed."""
     with contextlib.suppress(libvirt.libvirtError):  # as with a driver inside this process
         connection.setKeepAlive(KEEPALIVE_INTERVAL, KEEPALIVE_COUNT)
     with contextlib.suppress(libvirt.libvirtError):
@@ -230,7 +241,6 @@ def _connect(libvirt: Any, uri: str, *, read_only: bool, output: Output) -> Any:
             lambda _connection, _reason, _opaque: output.leave("libvirtd closed the connection"),
             None,
         )
-    return connection
 
 
 def _watch(libvirt: Any, connection: Any, output: Output) -> list[str]:
@@ -289,30 +299,26 @@ def main(uri: str, mode: str) -> None:
     # Began before connecting, so that the manager's end is noticed even while that hangs.
     lanes: dict[str, Lane] = {}
     threading.Thread(target=lambda: _read_requests(sys.stdin.buffer, lanes), daemon=True).start()
-    threading.Thread(
-        target=lambda: _serve(libvirt, uri, lanes, output, read_only=mode == "read-only"),
-        daemon=True,
-    ).start()
+    threading.Thread(target=lambda: _serve(libvirt, uri, mode, lanes, output), daemon=True).start()
     while True:
         libvirt.virEventRunDefaultImpl()
 
 
-def _serve(
-    libvirt: Any, uri: str, lanes: dict[str, Lane], output: Output, *, read_only: bool
-) -> None:
+def _serve(libvirt: Any, uri: str, mode: str, lanes: dict[str, Lane], output: Output) -> None:
     """Connect once for each lane, so that none is held up by what holds up another."""
     try:
-        first = _connect(libvirt, uri, read_only=read_only, output=output)
+        first, mode = _open(libvirt, uri, mode)
         kind = first.getType()
         events = _watch(libvirt, first, output)
         for lane in LANES:
             # A test driver lives inside this process, and another would have its own domains.
             shared = lane == LANES[0] or kind == "TEST"
-            own = first if shared else _connect(libvirt, uri, read_only=read_only, output=output)
-            lanes[lane] = Lane(Calls(libvirt, own), output)
+            connection = first if shared else _open(libvirt, uri, mode)[0]
+            _tend(libvirt, connection, output)
+            lanes[lane] = Lane(Calls(libvirt, connection), output)
     except libvirt.libvirtError as error:
         output.leave(error)
-    output.send({"ready": {"type": kind, "events": list(events)}})
+    output.send({"ready": {"type": kind, "mode": mode, "events": list(events)}})
 
 
 if __name__ == "__main__":

@@ -10,9 +10,11 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from aerostat.errors import AerostatError, LinkError, MissingError, PeerError
 
@@ -49,11 +51,15 @@ class DomainEvent(NamedTuple):
     details: tuple[Any, ...]
 
 
+Mode = Literal["full", "read-only", "either"]
+"""How to connect; ``either`` is fully where that is allowed."""
+
+
 class Program(NamedTuple):
     """Which helper to start, on which Python, and what it is to connect to."""
 
     uri: str
-    read_only: bool
+    mode: Mode
     python: str
     helper: Path
 
@@ -68,10 +74,13 @@ class HelperLink:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self._handle = _open_handle(process.pid)
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._overdue: dict[int, _Overdue] = {}  # given up by who asked, and not answered yet
         self._last_id = 0
         self._ended = asyncio.Event()
+        self.may_change = False
+        """Whether the connection allows changes."""
         self.ready: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self.error: AerostatError | None = None
         """Why the helper has ended; None while it lives."""
@@ -120,8 +129,9 @@ class HelperLink:
             _refuse(answer, reason)
         self._answers.clear()
         _refuse(self.ready, reason)
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        if self._handle is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._handle, signal.SIGKILL)
 
     async def wait_ended(self) -> AerostatError:
         """Wait until the helper has ended; return why."""
@@ -138,6 +148,9 @@ class HelperLink:
                     await self._process.wait()
         self.kill(LinkError("the connection was closed"))
         await self._process.wait()
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
         for task in self._tasks:
             task.cancel()
         await asyncio.wait(self._tasks)
@@ -170,6 +183,7 @@ class HelperLink:
             case {"event": str(kind), "uuid": str(uuid), "details": list(details)}:
                 self.on_event(DomainEvent(kind, uuid, tuple(details)))
             case {"ready": dict(what)} if not self.ready.done():
+                self.may_change = what.get("mode") == "full"
                 self.ready.set_result(what)
             case {"hello": dict(what)}:
                 log.debug("libvirt's helper runs: %s", what)
@@ -202,6 +216,17 @@ class HelperLink:
                 left -= 1
 
 
+def _open_handle(pid: int) -> int | None:
+    """Return a descriptor of a process; None if it has gone.
+
+    asyncio's own way to kill may wait for the process at the same time as asyncio does elsewhere.
+    """
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+
+
 def _decode(line: bytes) -> dict[str, Any]:
     try:
         message = json.loads(line)
@@ -220,12 +245,11 @@ def _refuse(waiting: asyncio.Future[Any], reason: AerostatError) -> None:
 
 async def open_helper(program: Program, on_event: Callable[[DomainEvent], None]) -> HelperLink:
     """Start a helper, and return when it is connected. Raises `MissingError`, `LinkError`."""
-    mode = "read-only" if program.read_only else "full"
     try:
         process = await asyncio.create_subprocess_exec(
             program.python,
             # Isolated: nothing of the manager's Python environment leads it elsewhere.
-            *("-I", "-B", str(program.helper), program.uri, mode),
+            *("-I", "-B", str(program.helper), program.uri, program.mode),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -69,6 +69,11 @@ class LibvirtSession:
             raise self._error.with_traceback(None)  # or it would grow with every raise
         return self._link
 
+    @property
+    def may_change(self) -> bool:
+        """Whether there is a connection, and it allows changes."""
+        return self._link is not None and self._link.error is None and self._link.may_change
+
     def find(self, key: str) -> Domain:
         """Return a domain. Raises `LinkError`."""
         domain = self.domains.get(key)
