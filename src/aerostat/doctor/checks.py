@@ -16,14 +16,14 @@ class Check(NamedTuple):
 
 
 _HOST = (
-    Check("memory", "host", "how much there is; available is nearly nothing", "fewer guests"),
+    Check("memory", "host", "nearly nothing of it is available", "fewer guests"),
     Check("promised", "host", "how far the guests' maximums go beyond it", ""),
     Check("pressure", "host", "PSI is off, or the host waits for memory now", "`psi=1`"),
     Check("trigger", "host", "the kernel may not watch the pressure for us", "a newer kernel"),
     Check("swap", "host", "there is none, it is nearly full, or in use now", "a swap file"),
     Check("zram", "host", "swap is compressed memory, and takes from what it gives", ""),
-    Check("zswap", "host", "pages are compressed before they are swapped", ""),
-    Check("ksm", "host", "guests share pages: together they hold less than it seems", ""),
+    Check("zswap", "host", "pages are compressed before they are swapped (a note)", ""),
+    Check("ksm", "host", "guests share pages: together they hold less than it seems (a note)", ""),
     Check("overcommit", "host", "`vm.overcommit_memory=2` refuses what might be used", "sysctl"),
     Check("cgroup", "host", "no cgroups of version 2 with memory", "a kernel argument"),
     Check("zfs_arc", "host", "ZFS holds a cache that counts as used memory", "`zfs_arc_max`"),
@@ -34,7 +34,7 @@ _HOST = (
 _MANAGER = (
     Check("running", "manager", "no manager runs, or it cannot be asked", "`systemctl`"),
     Check("mode", "manager", "it only observes", "`manage = true`"),
-    Check("config", "manager", "its configuration file is wrong, or newer than it", "the line"),
+    Check("config", "manager", "its configuration file is wrong; the old one holds", "the line"),
     Check("journal", "manager", "it cannot write its journal", ""),
     Check("connector", "manager", "a connector fails, or finds no guest", "see its own checks"),
     Check("pace", "manager", "a tick takes longer than the interval", "a longer interval"),
@@ -53,6 +53,7 @@ _CONNECTOR = (
 )
 _GUEST = (
     Check("reached", "guest", "it cannot be read; another client may hold its monitor", "a socket"),
+    Check("set_up", "guest", "its hypervisor does not tell how it is set up", ""),
     Check("power", "guest", "it does not run, or is paused", ""),
     Check("balloon", "guest", "it has no virtio balloon", "a device"),
     Check("driver", "guest", "no balloon driver has ever answered", "`modprobe`, or virtio-win"),
@@ -81,5 +82,5 @@ CHECKS = {check.name: check for check in (*_HOST, *_MANAGER, *_CONNECTOR, *_GUES
 def table(about: str) -> str:
     """Return the checks about something as a table in Markdown."""
     rows = [check for check in CHECKS.values() if check.about == about]
-    lines = [f"| `{row.name}` | {row.finds} | {row.mended_by} |" for row in rows]
+    lines = [f"| `{row.name}` | {row.finds} | {row.mended_by or '–'} |" for row in rows]
     return "\n".join(("| check | what it finds | mended by |", "|---|---|---|", *lines))

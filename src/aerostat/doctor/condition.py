@@ -10,8 +10,10 @@ from aerostat.units import format_size
 
 _SUFFERS = 0.5
 
-# What each condition of the engine means to its operator; `fresh` and `draining` are as it should.
+# What each condition of the engine means to its operator.
 _CONDITIONS = {
+    "fresh": (Level.OK, "its figures are fresh"),
+    "draining": (Level.OK, "it is on its way to the size that it was asked for"),
     "stale": (Level.WARNING, "its last figures are old; nothing is taken from it meanwhile"),
     "silent": (Level.WARNING, "it has sent no figures, or none for long; it is left as it is"),
     "implausible": (Level.WARNING, "its figures cannot be true, and are not acted upon"),
@@ -26,6 +28,7 @@ _MENDS = {
 }
 # Whose monitor it is that cannot be used, as errors put it.
 _TAKEN = re.compile(r"another client|no more connections")
+_NO_BALLOON = re.compile(r"no (virtio-)?balloon")
 _FORBIDDEN = re.compile(r"[Pp]ermission denied|may not|not permitted")
 
 
@@ -49,17 +52,17 @@ def _found(
 
 
 def _unreached(facts: GuestFacts) -> Iterator[Finding]:
+    examination = facts.examination
+    if examination and (examination.balloon is False or examination.running is False):
+        return  # the reason, of which the set-up's own checks tell
     error = facts.row.error or facts.problem or "it has not answered yet"
-    if "no virtio-balloon" in error:
-        mend = None  # the set-up's own check has more to say, if it could be found out
-        if facts.examination is None or facts.examination.balloon is not False:
-            yield _found(facts, "balloon", Level.CRITICAL, error, mending.BALLOON)
-        return
     mend = None
     if _TAKEN.search(error):
         mend = mending.another_monitor(facts.row.source)
     elif _FORBIDDEN.search(error):
         mend = mending.access(facts.row.source, "aerostat")
+    elif _NO_BALLOON.search(error):
+        mend = mending.BALLOON
     yield _found(facts, "reached", Level.CRITICAL, f"it cannot be read: {error}", mend)
 
 
@@ -77,7 +80,7 @@ def _condition(facts: GuestFacts) -> Iterator[Finding]:
     row = facts.row
     if row.condition == "silent" and not facts.reports:
         return  # that no driver, or no service, is there has been said
-    level, text = _CONDITIONS.get(row.condition, (Level.OK, row.condition))
+    level, text = _CONDITIONS.get(row.condition, (Level.OK, f"it is {row.condition}"))
     if row.condition == "useless":
         mend: str | None = mending.exempt(row.name)
     else:

@@ -48,7 +48,7 @@ def setup_findings(facts: GuestFacts) -> list[Finding]:
     """Return what the checks of a guest's set-up come to."""
     examination = facts.examination
     if examination is None:
-        return [*_driver(facts), *_figures(facts), *_whole_memory(facts)] if facts.reports else []
+        return [*_unexamined(facts), *_figures(facts), *_whole_memory(facts)]
     if examination.running is False:
         return [_found(facts, "power", Level.INFO, "it does not run, or is paused")]
     if examination.balloon is False:
@@ -81,6 +81,14 @@ def _found(
     if field is not None and facts.examination is not None:
         mend = mending.of(facts.examination, field, name) or mend
     return Finding(name, check, level, text, mend)
+
+
+def _unexamined(facts: GuestFacts) -> Iterator[Finding]:
+    if facts.reports:
+        yield from _driver(facts)
+    if facts.problem:
+        text = f"how it is set up cannot be found out: {facts.problem}"
+        yield _found(facts, "set_up", Level.INFO, text)
 
 
 def _balloon(facts: GuestFacts, examination: Examination) -> Iterator[Finding]:
@@ -202,7 +210,7 @@ def _whole_memory(facts: GuestFacts) -> Iterator[Finding]:
 
 
 def _permission(facts: GuestFacts, examination: Examination) -> Iterator[Finding]:
-    if examination.may_change is False:
-        level = Level.WARNING if facts.managing else Level.INFO
+    # Whoever only observes asks for no more than to look.
+    if facts.managing and examination.may_change is False:
         text = "this connection may only look: its balloon will not be moved"
-        yield _found(facts, "permission", level, text, "may_change")
+        yield _found(facts, "permission", Level.WARNING, text, "may_change")

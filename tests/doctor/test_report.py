@@ -1,0 +1,65 @@
+"""How what was found is shown, and what exit code it comes to."""
+
+import json
+
+import pytest
+
+from aerostat.doctor.findings import Finding, Level, status
+from aerostat.doctor.report import lines, summary, to_json
+
+FOUND = [
+    Finding("host", "memory", Level.OK, "8 GiB"),
+    Finding("host", "swap", Level.WARNING, "there is none", "mkswap\nswapon"),
+    Finding("web1", "driver", Level.CRITICAL, "nothing answers"),
+]
+
+
+@pytest.mark.parametrize(
+    ("levels", "code"),
+    [
+        ((), 0),
+        ((Level.OK, Level.INFO), 0),
+        ((Level.INFO, Level.WARNING), 1),
+        ((Level.CRITICAL, Level.WARNING), 2),
+    ],
+)
+def test_exit_codes(levels: tuple[Level, ...], code: int) -> None:
+    assert status(Finding("host", "memory", level, "") for level in levels) == code
+
+
+def test_lines_by_subject() -> None:
+    assert [line.text for line in lines(FOUND)] == [
+        "host",
+        "  ✔ memory  8 GiB",
+        "  ! swap    there is none",
+        "            mkswap",
+        "            swapon",
+        "web1",
+        "  ✖ driver  nothing answers",
+    ]
+
+
+def test_quiet_leaves_out_what_is_well() -> None:
+    assert [line.text for line in lines(FOUND, quiet=True)][:2] == [
+        "host",
+        "  ! swap    there is none",
+    ]
+    assert lines(FOUND[:1], quiet=True) == []
+
+
+def test_the_summary() -> None:
+    assert summary(FOUND) == "3 checks: 1 critical, 1 warning"
+    assert summary(FOUND[:1]) == "1 checks: all is well"
+
+
+def test_json() -> None:
+    told = json.loads(json.dumps(to_json(FOUND)))
+
+    assert (told["schema"], told["status"]) == (1, 2)
+    assert told["findings"][1] == {
+        "subject": "host",
+        "check": "swap",
+        "level": "warning",
+        "text": "there is none",
+        "mend": "mkswap\nswapon",
+    }
