@@ -1,10 +1,11 @@
 """Which journal, which guest and which time the commands that look back mean."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from aerostat.cli.errors import NotThereError
 from aerostat.daemon import paths
-from aerostat.daemon.journal_reading import FOREVER, NEVER, JournalReader
+from aerostat.daemon.journal_reading import FOREVER, NEVER, JournalReader, Tick
 from aerostat.daemon.names import clean_name
 from aerostat.errors import UsageError
 from aerostat.replay.times import parse_moment
@@ -66,3 +67,14 @@ def time_range(
     if begin > end:
         raise UsageError("that time ends before it begins; look at --since and --until")
     return begin, end
+
+
+def shown_on_the_way(ticks: Iterable[Tick], what: str, count: int) -> Iterable[Tick]:
+    """Pass `ticks` on, and show on a terminal how many of `count` have been seen."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return track(
+        ticks, what, count, console=console, transient=True, disable=not console.is_terminal
+    )

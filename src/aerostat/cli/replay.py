@@ -90,25 +90,14 @@ def compare(
     only: str | None,
 ) -> "Comparison":
     """Replay the ticks within `times` (wall seconds); show how far it is, on a terminal."""
-    from rich.console import Console
-    from rich.progress import track
-
+    from aerostat.cli.past import shown_on_the_way
     from aerostat.replay.comparison import Comparison
     from aerostat.replay.steps import Replayer
 
     first, last = reader.bounds(*times)
     start = reader.state_before(first) or first
     replayer, comparison = Replayer(reader.runs(), change), Comparison(only)
-    console = Console(stderr=True)
-    ticks = track(
-        reader.ticks(start, last),
-        "replaying",
-        total=last - start + 1,
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    for tick in ticks:
+    for tick in shown_on_the_way(reader.ticks(start, last), "replaying", last - start + 1):
         replayed = replayer.feed(tick)
         if replayed is not None and tick.id >= first:
             comparison.add(replayed)

@@ -14,8 +14,9 @@ import msgspec
 import numpy as np
 
 from aerostat import __version__
+from aerostat.engine.conditions import Condition
 from aerostat.engine.observation import STATISTICS, FloatArray, Guests, Hosts
-from aerostat.engine.plan import Condition, Plan, Reason
+from aerostat.engine.plan import Plan, Reason
 from aerostat.engine.settings import Settings
 from aerostat.engine.state import State
 from aerostat.errors import UsageError
