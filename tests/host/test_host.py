@@ -3,6 +3,7 @@
 import mmap
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,6 +22,9 @@ MemFree:         1058792 kB
 MemAvailable:    9230384 kB
 Active(anon):     123456 kB
 HugePages_Total:       7
+Hugetlb:           14336 kB
+SwapTotal:          2048 kB
+SwapFree:           4096 kB
 """
 PRESSURE = """\
 some avg10=12.50 avg60=0.22 avg300=0.07 total=2500000
@@ -33,7 +37,11 @@ TEXT = st.text(st.sampled_from("MemTotal: 19kB\n\0é-"), max_size=60) | st.text(
 
 
 def test_meminfo_is_read_in_bytes() -> None:
-    assert parse_meminfo(MEMINFO) == HostMemory(16310492 * 1024, 9230384 * 1024)
+    memory = parse_meminfo(MEMINFO)
+    assert memory[:2] == (16310492 * 1024, 9230384 * 1024)
+    assert memory.huge_pages == 14336 * 1024
+    # More swap free than there is cannot be.
+    assert memory.swap_free == memory.swap_total == 2048 * 1024
 
 
 @pytest.mark.parametrize("name", ["MemTotal", "MemAvailable"])
@@ -88,9 +96,13 @@ def test_all_but_a_reserve(available: int, held: int, budget: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"size": 0}, {"size": -1}, {"reserve": -1}, {"size": 5, "reserve": 1}]
+    "wrong",
+    [
+        *({"size": 0}, {"size": -1}, {"reserve": -1}, {"size": 5, "reserve": 1}),
+        {"size": 5, "cgroup": "machine.slice"},
+    ],
 )
-def test_impossible_budgets_are_refused(wrong: dict[str, int]) -> None:
+def test_impossible_budgets_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         Budget(**wrong)
 

@@ -82,5 +82,5 @@ CHECKS = {check.name: check for check in (*_HOST, *_MANAGER, *_CONNECTOR, *_GUES
 def table(about: str) -> str:
     """Return the checks about something as a table in Markdown."""
     rows = [check for check in CHECKS.values() if check.about == about]
-    lines = [f"| `{row.name}` | {row.finds} | {row.mended_by or '–'} |" for row in rows]
+    lines = [f"| `{row.name}` | {row.finds} | {row.mended_by or '-'} |" for row in rows]
     return "\n".join(("| check | what it finds | mended by |", "|---|---|---|", *lines))

@@ -77,16 +77,16 @@ class PressureTrigger:
     ) -> None:
         """Have the kernel watch. Raises `OSError` where it cannot, or we may not."""
         self._descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        # A PSI file is always readable; the news comes as POLLPRI, which asyncio cannot wait for.
+        # An epoll of its own is readable when that came.
+        self._poll = select.epoll()
         try:
             words = f"some {round(threshold * 1e6)} {round(window * 1e6)}\0"
             os.write(self._descriptor, words.encode())
-            # A PSI file is always readable; the news comes as POLLPRI, which asyncio cannot wait
-            # for. An epoll of its own is readable when that came.
-            self._poll = select.epoll()
+            self._poll.register(self._descriptor, select.EPOLLPRI)
         except BaseException:
-            os.close(self._descriptor)
+            self.close()
             raise
-        self._poll.register(self._descriptor, select.EPOLLPRI)
 
     def fileno(self) -> int:
         """Return the descriptor to wait for."""
