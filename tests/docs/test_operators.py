@@ -10,7 +10,10 @@ import pytest
 
 from aerostat.cli.errors import ExitCode
 from aerostat.cli.main import cli
-from aerostat.daemon import api, config
+from aerostat.daemon import config
+from aerostat.daemon.api import _LARGEST_BODY
+from aerostat.daemon.api_peers import CONNECTION_LIMIT, MOST_CONNECTIONS, MOST_OF_A_READER
+from aerostat.daemon.api_routes import ROUTES
 from aerostat.daemon.config import Config, parse
 from aerostat.engine import plan
 from aerostat.engine.conditions import Condition
@@ -86,16 +89,17 @@ def test_the_defaults_are_those_of_the_code(page: Any) -> None:
 
 
 def test_a_size_and_the_reserve_are_as_told(page: Any) -> None:
-    from aerostat.daemon.service import _DEFAULT_RESERVE
+    from aerostat.daemon.host_keeper import _DEFAULT_RESERVE
 
     assert page.table("key")["host.reserve"][0].strip("`") == f'"{_DEFAULT_RESERVE.fraction:.0%}"'
 
 
 def test_the_api_is_as_told(page: Any) -> None:
-    told = {request.partition("?")[0] for request in page.table("request")}
-    routes = re.findall(r'web\.(get|put)\("([^"]+)"', Path(api.__file__).read_text())
+    told = [request.partition("?")[0] for request in page.table("request")]
 
-    assert told == {f"{verb.upper()} {path.replace('{name}', 'NAME')}" for verb, path in routes}
+    assert told == [f"{route.verb} {route.path.replace('{name}', 'NAME')}" for route in ROUTES]
+    for limit in (_LARGEST_BODY >> 10, CONNECTION_LIMIT, MOST_CONNECTIONS, MOST_OF_A_READER):
+        assert f" {limit:g} " in page.section("The API")
 
 
 def test_the_exit_codes_are_as_told(page: Any) -> None:

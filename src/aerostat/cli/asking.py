@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from aerostat.cli.errors import NotThereError
-from aerostat.daemon.client import Client, GuestError
+from aerostat.daemon.client import Client, GuestError, NotPermittedError
 from aerostat.errors import LinkError
 
 
@@ -14,7 +14,7 @@ def manager_at(socket: Path | None) -> Iterator[Client]:
     """Give a client of the manager that listens on `socket`, or in the usual place.
 
     Inside, having no manager or no such guest becomes `NotThereError`, and a socket that may not
-    be opened `PermissionError`.
+    be opened, or a change that is not permitted, `PermissionError`.
     """
     client = Client(socket)
     try:
@@ -23,6 +23,8 @@ def manager_at(socket: Path | None) -> Iterator[Client]:
         if error.keys:  # several have this name
             raise
         raise NotThereError(f"{error}; 'aerostat list' shows those there are") from error
+    except NotPermittedError as error:
+        raise PermissionError(str(error)) from error
     except LinkError as error:
         match error.__cause__:
             case FileNotFoundError() | ConnectionRefusedError():

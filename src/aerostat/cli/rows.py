@@ -1,37 +1,64 @@
 """Where rows come from: a running manager, or the guests themselves."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from aerostat.cli.asking import manager_at
-from aerostat.daemon.snapshot import GuestRow
-from aerostat.errors import LinkError
+from aerostat.cli.errors import NotThereError
+from aerostat.daemon.names import clean_name
+from aerostat.daemon.snapshot import GuestRow, Snapshot
+from aerostat.errors import LinkError, UsageError
 
 
-def guest_rows(globs: Sequence[str], socket: Path | None) -> tuple[GuestRow, ...]:
-    """Return a row for each guest, read through QMP where `globs` are given."""
+def read_snapshot(globs: Sequence[str], socket: Path | None) -> Snapshot:
+    """Return what a manager shows; or, where `globs` are given, guests read through QMP."""
     if globs:
         from aerostat.cli.direct import read_guests
 
-        return read_guests(globs)
+        return Snapshot(time.monotonic(), time.time(), guests=read_guests(globs))
     with manager_at(socket) as client:
-        return tuple(_row(values) for values in client.guests())
+        return to_snapshot(client.snapshot())
 
 
-def guest_row(name: str, globs: Sequence[str], socket: Path | None) -> GuestRow:
-    """Return the row of the guest of this name or key."""
+def read_guest(name: str, globs: Sequence[str], socket: Path | None) -> tuple[GuestRow, float]:
+    """Return the row of one guest, and when it held (seconds since the epoch).
+
+    Raises `NotThereError` where there is none, and `UsageError` where there are several.
+    """
     if globs:
-        from aerostat.cli.report import find_guest
-
-        return find_guest(guest_rows(globs, socket), name)
+        snapshot = read_snapshot(globs, socket)
+        return find_guest(snapshot, name), snapshot.wall
     with manager_at(socket) as client:
-        return _row(client.guest(name))
-
-
-def _row(values: object) -> GuestRow:
+        values, wall = client.guest_at(name)
     try:
-        return msgspec.convert(values, GuestRow)
+        return msgspec.convert(values, GuestRow), wall
     except msgspec.ValidationError as error:
         raise LinkError(f"the manager is of another version: {error}", retryable=False) from error
+
+
+def to_snapshot(values: dict[str, object]) -> Snapshot:
+    """Return the snapshot that a manager sent."""
+    try:
+        return Snapshot.from_json(values)
+    except UsageError as error:
+        raise LinkError(f"the manager is of another version: {error}", retryable=False) from error
+
+
+def find_guest(snapshot: Snapshot, name: str) -> GuestRow:
+    """Return the guest with this key, UUID or name.
+
+    Raises `NotThereError` where there is none, and `UsageError` where there are several.
+    """
+    found = snapshot.find(name)
+    if not found:
+        known = ", ".join(clean_name(row.name) for row in snapshot.guests[:10])
+        more = f", and {len(snapshot.guests) - 10} more" if len(snapshot.guests) > 10 else ""
+        there = f"there are: {known}{more}" if snapshot.guests else "there are none"
+        raise NotThereError(f"no such guest: {clean_name(name)}; {there}")
+    if len(found) > 1:
+        keys = ", ".join(row.key for row in found)
+        raise UsageError(f"{len(found)} guests are called {clean_name(name)}; name one of: {keys}")
+    return found[0]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from aerostat.cli.options import SIZE, json_option, socket_option
+from aerostat.cli.options import SIZE, dry_run_option, json_option, socket_option
 
 
 class SizeOrAuto(click.ParamType[int | None, str]):
@@ -30,10 +30,13 @@ Examples:
 )
 @click.argument("guest")
 @click.argument("size", metavar="SIZE|auto", type=SizeOrAuto())
-@socket_option
+@dry_run_option
 @json_option
-def command(guest: str, size: int | None, socket: Path | None, *, as_json: bool) -> None:
-    """Fix GUEST (a name or a key) at SIZE, such as 1.5GiB; 'auto' ends it.
+@socket_option
+def command(
+    guest: str, size: int | None, socket: Path | None, *, dry_run: bool, as_json: bool
+) -> None:
+    """Fix GUEST (a name, UUID or key) at SIZE, such as 1.5GiB; 'auto' ends it.
 
     A manager must be running, with --manage. No guest is taken below its guarantee.
     """
@@ -42,10 +45,14 @@ def command(guest: str, size: int | None, socket: Path | None, *, as_json: bool)
     from aerostat.units import format_size
 
     with manager_at(socket) as client:
-        answer = client.set_target(guest, size)
+        answer = client.set_target(guest, size, dry_run=dry_run)
     if as_json:
-        click.echo(to_json(**{key: answer[key] for key in ("key", "name", "size")}))
-    elif size is None:
-        click.echo(f"{answer['name']}: the manager decides")
+        click.echo(to_json(**answer))
+        return
+    would = "would be " if dry_run else ""
+    if size is None:
+        click.echo(f"{answer['name']}: {would}left to the manager")
     else:
-        click.echo(f"{answer['name']}: fixed at {format_size(size)} until 'set {guest} auto'")
+        click.echo(
+            f"{answer['name']}: {would}fixed at {format_size(size)} until 'set {guest} auto'"
+        )

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from aerostat.cli.options import json_option, qmp_option, socket_option
+from aerostat.errors import LinkError, UsageError
 
 
 @click.command(
@@ -18,22 +19,37 @@ Examples:
 """,
 )
 @click.argument("guest")
+@click.option("--human", is_flag=True, help="Print sizes with units.")
+@click.option("--bytes", "in_bytes", is_flag=True, help="Print sizes in bytes.")
+@json_option
 @qmp_option("Read the guest directly, without a manager.")
 @socket_option
-@click.option("--human", is_flag=True, help="Print sizes with units instead of bytes.")
-@json_option
 def command(
-    guest: str, globs: tuple[str, ...], socket: Path | None, *, human: bool, as_json: bool
+    guest: str,
+    globs: tuple[str, ...],
+    socket: Path | None,
+    *,
+    human: bool,
+    in_bytes: bool,
+    as_json: bool,
 ) -> None:
-    """Show the statistics of GUEST (a name or a key) as lines of a key and a value.
+    """Show the statistics of GUEST (a name, UUID or key) as lines of a key and a value.
 
-    Sizes are bytes; a statistic that the guest does not send is '-'.
+    First the lines of 'virsh dommemstat', by its names and in its order; then all else that is
+    known. Sizes are KiB, as there; what is not known is left out.
     """
-    from aerostat.cli.report import stats_lines, to_json
-    from aerostat.cli.rows import guest_row
-    from aerostat.errors import LinkError
+    from aerostat.cli.report import to_json
+    from aerostat.cli.rows import read_guest
+    from aerostat.cli.statistics import stats_lines
 
-    row = guest_row(guest, globs, socket)
+    if human + in_bytes + as_json > 1:
+        raise UsageError("--human, --bytes and --json exclude each other; give one of them")
+    row, wall = read_guest(guest, globs, socket)
     if globs and row.error:
         raise LinkError(f"{row.name} cannot be read: {row.error}")
-    click.echo(to_json(guest=row) if as_json else stats_lines(row, human=human))
+    if as_json:
+        click.echo(to_json(wall=wall, guest=row))
+        return
+    unit = "human" if human else "bytes" if in_bytes else "kib"
+    for line in stats_lines(row, wall, unit):  # type: ignore[arg-type]  # one of the three
+        click.echo(line)

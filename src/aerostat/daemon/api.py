@@ -1,151 +1,110 @@
-"""The manager's local API: HTTP and JSON on a unix socket.
+"""The manager's local API: HTTP and JSON on a unix socket. `api_routes` says what may be asked.
 
-::
-
-    GET /v1/status                      the manager and its hosts
-    GET /v1/snapshot                    everything, as `Snapshot.from_json` reads it
-    GET /v1/guests                      all guests
-    GET /v1/guests/NAME                 one guest
-    GET /v1/guests/NAME/explain         what is done with it, and why, in a sentence
-    PUT /v1/guests/NAME/target          {"size": bytes}, or null to let the manager decide
-    GET /v1/moves?limit=50              the last moves, newest first
-
-NAME is a guest's name or key, percent-encoded. Sizes are bytes, times seconds, null is unknown;
-every answer has ``"schema": 1``, every failure is ``{"error": ...}``. Whoever may open the
-socket may do all of it: its owner and group. Touches that socket.
+NAME is a guest's name, UUID or key, percent-encoded. Sizes are bytes, times seconds, null is
+unknown; every answer has ``"schema": 1``, every failure is ``{"error": ...}`` and says what would
+be right. Who may open the socket may look; who may change anything is for `api_peers` to tell.
+Bodies, connections and the time that they last are bounded. Touches that socket.
 """
 
+import asyncio
 import contextlib
 import logging
 import os
+import shutil
 import socket
 import stat
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
-import msgspec
 from aiohttp import web
 
-from aerostat import __version__
+from aerostat.daemon.api_handlers import AmbiguousError, Exposition, Handlers, failure
+from aerostat.daemon.api_peers import CONNECTION_LIMIT, Door, Rights, peer_of
+from aerostat.daemon.api_routes import ROUTES
 from aerostat.daemon.manager import Manager
 from aerostat.daemon.names import clean_text
-from aerostat.daemon.snapshot import SCHEMA, GuestRow, Snapshot
-from aerostat.errors import UsageError
+from aerostat.errors import AerostatError, UsageError
 
 log = logging.getLogger(__name__)
 
-# A target is a few bytes; bounds what a client can make the manager hold.
+# A request is a few bytes; bounds what a client can make the manager hold.
 _LARGEST_BODY = 4096
-_DEFAULT_MOVES = 50
 _SHUTDOWN_LIMIT = 1.0
+_BACKLOG = 128
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Target(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of a PUT: the size that a guest is pinned to, or None."""
-
-    size: int | None
-
-
 class Api:
-    """The server. `start` makes the socket, `close` removes it."""
+    """The server. `start` makes the socket, `close` removes it.
 
-    def __init__(self, manager: Manager, path: Path, mode: int = 0o660) -> None:
-        self._manager = manager
+    `group` is that of the socket; its members may change things. `metrics` writes what
+    ``GET /metrics`` gives. A connection lasts `connection_limit` seconds at most.
+    """
+
+    def __init__(
+        self,
+        manager: Manager,
+        path: Path,
+        mode: int = 0o660,
+        *,
+        group: str | None = None,
+        metrics: Exposition | None = None,
+        connection_limit: float = CONNECTION_LIMIT,
+    ) -> None:
         self._path = path
         self._mode = mode
+        self._group = group
+        self._limit = connection_limit
+        self._handlers = Handlers(manager, metrics)
+        self._rights = Rights(frozenset())
         self._runner: web.AppRunner | None = None
+        self._server: asyncio.Server | None = None
         self._inode = 0
 
     async def start(self) -> None:
         """Listen. Raises `UsageError` where another manager does, or the socket cannot be made."""
-        listener = _listen(self._path, self._mode)
+        self._rights = Rights.of_group(self._group)
+        listener = _listen(self._path, self._mode, self._group)
         self._inode = self._path.stat().st_ino
-        app = web.Application(middlewares=[_errors_as_json], client_max_size=_LARGEST_BODY)
-        app.add_routes(
-            [
-                web.get("/v1/status", self._status),
-                web.get("/v1/snapshot", self._whole),
-                web.get("/v1/guests", self._guests),
-                web.get("/v1/guests/{name}", self._guest),
-                web.get("/v1/guests/{name}/explain", self._explain),
-                web.put("/v1/guests/{name}/target", self._set_target),
-                web.get("/v1/moves", self._moves),
-            ]
+        app = web.Application(
+            middlewares=[_errors_as_json, self._only_permitted], client_max_size=_LARGEST_BODY
         )
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_LIMIT)
-        await self._runner.setup()
-        await web.SockSite(self._runner, listener).start()
+        for route in ROUTES:
+            app.router.add_route(route.verb, route.path, getattr(self._handlers, route.action))
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_LIMIT)
+        await runner.setup()
+        assert runner.server is not None  # it is made by `setup`
+        door = Door(runner.server, self._rights, self._limit)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(door, sock=listener, backlog=_BACKLOG)
+        self._runner = runner
 
     async def close(self) -> None:
         """Stop listening and remove the socket, unless it is another's by now."""
+        if self._server is not None:
+            self._server.close()
         if self._runner is not None:
             await self._runner.cleanup()
         with contextlib.suppress(OSError):
             if self._path.stat().st_ino == self._inode:
                 self._path.unlink()
 
-    async def _status(self, _: web.Request) -> web.Response:
-        values = self._snapshot().to_json()
-        values["guests"] = len(values["guests"])
-        return _answer(values | {"version": __version__, "pid": os.getpid()})
+    @web.middleware
+    async def _only_permitted(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        if request.method not in ("GET", "HEAD") and not self._may_change(request):
+            raise web.HTTPForbidden(text="you may look, and not change anything: " + self._who())
+        return await handler(request)
 
-    async def _whole(self, _: web.Request) -> web.Response:
-        return _answer(self._snapshot().to_json())
+    def _may_change(self, request: web.Request) -> bool:
+        if request.transport is None:  # it has hung up meanwhile
+            return False
+        return self._rights.may_change(peer_of(request.transport.get_extra_info("socket")))
 
-    async def _guests(self, _: web.Request) -> web.Response:
-        return _answer({"guests": self._snapshot().guests})
-
-    async def _guest(self, request: web.Request) -> web.Response:
-        return _answer({"guest": self._find(request)})
-
-    async def _explain(self, request: web.Request) -> web.Response:
-        guest = self._find(request)
-        sentence = self._manager.explain(guest.key)
-        return _answer({"key": guest.key, "name": guest.name, "explanation": sentence})
-
-    async def _set_target(self, request: web.Request) -> web.Response:
-        guest = self._find(request)
-        try:
-            target = msgspec.json.decode(await request.read(), type=Target)
-        except msgspec.MsgspecError as error:
-            raise UsageError(f'send {{"size": BYTES}} or {{"size": null}}: {error}') from error
-        if not self._manager.config.manage:
-            return _error(403, "this manager only observes; start it with --manage")
-        self._manager.set_target(guest.key, target.size)
-        log.info("%s: an operator set it to %s", guest.key, target.size or "auto")
-        return _answer({"key": guest.key, "name": guest.name, "size": target.size})
-
-    async def _moves(self, request: web.Request) -> web.Response:
-        text = request.query.get("limit", str(_DEFAULT_MOVES))
-        if not (text.isascii() and text.isdecimal() and len(text) < 10):
-            raise UsageError(f"limit must be a number, not {clean_text(text)!r}")
-        newest_first = list(reversed(self._manager.recent_moves))
-        return _answer({"moves": newest_first[: int(text)]})
-
-    def _snapshot(self) -> Snapshot:
-        if self._manager.snapshot is None:
-            raise web.HTTPServiceUnavailable(text="the manager has not finished its first tick")
-        return self._manager.snapshot
-
-    def _find(self, request: web.Request) -> GuestRow:
-        name = request.match_info["name"]
-        found = self._snapshot().find(name)
-        if not found:
-            raise web.HTTPNotFound(text=f"no such guest: {clean_text(name)}")
-        if len(found) > 1:
-            raise _AmbiguousError(name, [guest.key for guest in found])
-        return found[0]
-
-
-class _AmbiguousError(Exception):
-    """More than one guest has this name."""
-
-    def __init__(self, name: str, keys: list[str]) -> None:
-        super().__init__(f"{len(keys)} guests are called {clean_text(name)}; use one of their keys")
-        self.keys = keys
+    def _who(self) -> str:
+        if self._group is None:
+            return "that is for root and the manager's own user; [api] group can name a group"
+        return f"that is for root, the manager's own user and the group {self._group}"
 
 
 @web.middleware
@@ -153,26 +112,17 @@ async def _errors_as_json(request: web.Request, handler: _Handler) -> web.Stream
     try:
         return await handler(request)
     except web.HTTPException as error:
-        return _error(error.status, error.text or error.reason)
-    except UsageError as error:
-        return _error(400, clean_text(error))
-    except _AmbiguousError as error:
-        return _error(409, clean_text(error), keys=error.keys)
+        return failure(error.status, clean_text(error.text or error.reason))
+    except AmbiguousError as error:
+        return failure(409, clean_text(error), tuple(error.keys))
+    except AerostatError as error:
+        return failure(400, clean_text(error))
     except Exception as error:
         log.exception("%s %s", request.method, clean_text(request.path))
-        return _error(500, f"a fault in the manager: {type(error).__name__}")
+        return failure(500, f"a fault in the manager: {type(error).__name__}")
 
 
-def _answer(values: dict[str, Any], status: int = 200) -> web.Response:
-    body = msgspec.json.encode({"schema": SCHEMA, **values})  # NaN would be null, never invalid
-    return web.Response(body=body, status=status, content_type="application/json")
-
-
-def _error(status: int, text: str, **more: object) -> web.Response:
-    return _answer({"error": text, **more}, status)
-
-
-def _listen(path: Path, mode: int) -> socket.socket:
+def _listen(path: Path, mode: int, group: str | None) -> socket.socket:
     """Return a listening socket at `path` that only those in `mode` can open."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -184,8 +134,10 @@ def _listen(path: Path, mode: int) -> socket.socket:
             listener.bind(str(path))
         finally:
             os.umask(before)
+        if group is not None:
+            shutil.chown(path, group=group)
         path.chmod(mode)
-        listener.listen()
+        listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
         raise UsageError(f"{path}: no API socket can be made: {error}") from error

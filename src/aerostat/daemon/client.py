@@ -1,6 +1,7 @@
 """The client of a running manager's API (see `api`). Standard library only, blocking, light.
 
-Every call may raise `LinkError` (no manager there), `UsageError` (it refuses) or `GuestError`.
+Every call may raise `LinkError` (no manager there), `UsageError` (it refuses), `GuestError` (no
+such guest or reservation) or `NotPermittedError`.
 """
 
 import http.client
@@ -27,6 +28,10 @@ class GuestError(UsageError):
         self.keys = keys
 
 
+class NotPermittedError(UsageError):
+    """The manager lets its caller look, and not change anything."""
+
+
 class _Connection(http.client.HTTPConnection):
     """HTTP over a unix socket."""
 
@@ -45,7 +50,7 @@ class Client:
     """Asks the manager that listens on `path`. Sizes are bytes, times seconds."""
 
     def __init__(self, path: Path | None = None, timeout: float = _TIMEOUT) -> None:
-        self.path = path or paths.api_socket()
+        self.path = path or paths.manager_socket()
         self._timeout = timeout
 
     def status(self) -> dict[str, Any]:
@@ -61,20 +66,74 @@ class Client:
         return list(self._call("GET", "/v1/guests")["guests"])
 
     def guest(self, name: str) -> dict[str, Any]:
-        """Return the row of the guest of this name or key."""
-        return dict(self._call("GET", f"/v1/guests/{_part(name)}")["guest"])
+        """Return the row of the guest of this name, UUID or key."""
+        return self.guest_at(name)[0]
+
+    def guest_at(self, name: str) -> tuple[dict[str, Any], float]:
+        """Return the same, and when it held: seconds since the epoch."""
+        answer = self._call("GET", f"/v1/guests/{_part(name)}")
+        return dict(answer["guest"]), float(answer["wall"])
 
     def explain(self, name: str) -> str:
-        """Return what is done with a guest, and why."""
+        """Return in words what is done with a guest, and why."""
         return str(self._call("GET", f"/v1/guests/{_part(name)}/explain")["explanation"])
 
-    def set_target(self, name: str, size: int | None) -> dict[str, Any]:
+    def explain_values(self, name: str) -> dict[str, Any]:
+        """Return the figures behind `explain`: see `Manager.explain_values`."""
+        return dict(self._call("GET", f"/v1/guests/{_part(name)}/explain")["values"])
+
+    def examine(self, name: str) -> dict[str, Any]:
+        """Return how a guest is set up (see `aerostat.hypervisors.base.Examination`)."""
+        return dict(self._call("GET", f"/v1/guests/{_part(name)}/examine")["examination"])
+
+    def set_target(self, name: str, size: int | None, *, dry_run: bool = False) -> dict[str, Any]:
         """Pin a guest to `size` bytes, or let the manager decide again (None)."""
-        return self._call("PUT", f"/v1/guests/{_part(name)}/target", {"size": size})
+        return self._change("PUT", f"/v1/guests/{_part(name)}/target", {"size": size}, dry_run)
+
+    def hold(self, name: str, note: str = "", *, dry_run: bool = False) -> dict[str, Any]:
+        """Have a guest left as it is."""
+        return self._change("POST", f"/v1/guests/{_part(name)}/hold", {"note": note}, dry_run)
+
+    def resume(self, name: str, *, dry_run: bool = False) -> dict[str, Any]:
+        """Have a guest managed again that was held."""
+        return self._change("DELETE", f"/v1/guests/{_part(name)}/hold", None, dry_run)
+
+    def release(self, name: str | None, *, dry_run: bool = False) -> dict[str, Any]:
+        """Give a guest (all, if None) memory back, as much as the host can cover."""
+        path = "/v1/release" if name is None else f"/v1/guests/{_part(name)}/release"
+        return self._change("POST", path, None, dry_run)
+
+    def reservations(self) -> list[dict[str, Any]]:
+        """Return all reservations, in the order in which they are backed."""
+        return list(self._call("GET", "/v1/reservations")["reservations"])
+
+    def reserve(
+        self, name: str, size: int, lease: float, *, dry_run: bool = False
+    ) -> dict[str, Any]:
+        """Keep `size` bytes for the guest `name`, for `lease` seconds; return the reservation."""
+        body = {"name": name, "size": size, "lease": lease}
+        return dict(self._change("POST", "/v1/reservations", body, dry_run)["reservation"])
+
+    def renew(self, name: str, lease: float, *, dry_run: bool = False) -> dict[str, Any]:
+        """Have the reservation for `name` last `lease` seconds from now; return it."""
+        path = f"/v1/reservations/{_part(name)}"
+        return dict(self._change("PUT", path, {"lease": lease}, dry_run)["reservation"])
+
+    def cancel(self, name: str, *, dry_run: bool = False) -> dict[str, Any]:
+        """End the reservation for `name`."""
+        return self._change("DELETE", f"/v1/reservations/{_part(name)}", None, dry_run)
+
+    def reload(self) -> str | None:
+        """Have the configuration read again; return what of it waits for the next start."""
+        problem: str | None = self._call("POST", "/v1/reload")["problem"]
+        return problem
 
     def moves(self, limit: int = 50) -> list[dict[str, Any]]:
         """Return the last moves, newest first."""
         return list(self._call("GET", f"/v1/moves?limit={limit}")["moves"])
+
+    def _change(self, method: str, path: str, body: object, dry_run: bool) -> dict[str, Any]:  # noqa: FBT001 - passed on
+        return self._call(method, path + "?dry_run=true" * dry_run, body)
 
     def _call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         connection = _Connection(self.path, self._timeout)
@@ -109,6 +168,8 @@ def _checked(status: int, text: bytes, path: Path) -> dict[str, Any]:
         raise GuestError("\n  ".join((message + ":", *keys)), keys)
     if status == http.client.NOT_FOUND:
         raise GuestError(message)
+    if status == http.client.FORBIDDEN:
+        raise NotPermittedError(message)
     if status >= http.client.INTERNAL_SERVER_ERROR:
         raise LinkError(f"{path}: {message}")
     raise UsageError(message)

@@ -189,6 +189,9 @@ class Snapshot:
             raise UsageError(f"not a snapshot: {error}") from error
 
     def find(self, name: str) -> tuple[GuestRow, ...]:
-        """Return the guests that `name` means: the one with this key, else all of this name."""
-        by_key = tuple(guest for guest in self.guests if guest.key == name)
-        return by_key or tuple(guest for guest in self.guests if guest.name == name)
+        """Return the guests that `name` means: those with this key, else UUID, else name."""
+        for attribute in ("key", "uuid", "name"):
+            found = tuple(guest for guest in self.guests if getattr(guest, attribute) == name)
+            if found:
+                return found
+        return ()

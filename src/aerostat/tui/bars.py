@@ -13,6 +13,7 @@ from rich.text import Text
 HELD = ("▆", "cyan")
 OUTSTANDING = ("▂", "cyan")
 GRANTED = ("▃", "green")
+RESERVED = ("▪", "magenta")
 EXPOSED = ("▂", "red")
 EMPTY = ("·", "dim")  # in a balloon, or spare
 _MARK = ("│", "bold yellow")

@@ -13,11 +13,10 @@ from aerostat.daemon.names import clean_name, clean_text
 from aerostat.daemon.snapshot import GuestRow
 from aerostat.tui.bars import gauge, pressure_style, size_bar, sparkline
 from aerostat.tui.history import ViewState
+from aerostat.tui.states import FRESH, ON_HOLD, condition_words, marks
 from aerostat.tui.text import ABSENT, short_age, short_rate, short_size
 
-# Conditions under which figures mean what they say, and need no word.
-_PLAIN = "fresh"
-_RESTING = {"exempt"}  # not plain, and no reason to worry either
+_RESTING = {"exempt", ON_HOLD}  # no reason to worry
 _FAULTS_UNEASY = 20.0  # major faults a second at which the figure is coloured
 _SWAP_UNEASY = 1 << 20  # bytes a second
 
@@ -70,7 +69,7 @@ def guest_columns(name_width: int) -> tuple[Column, ...]:
         Column("FLT/s", 11, 5, _faults),
         Column("OUT/s", 12, 5, _swap_out),
         Column("LAST MINUTE", 7, 12, _sparks, 15, right=False),
-        Column("PRESSURE", 4, 11, _pressure, right=False),
+        Column("PRESSURE", 4, 11, _pressure, 16, right=False),
         Column("AGE", 5, 4, _age),
         Column("LAST MOVE, AND WHY", 13, 24, _note, 90, right=False),
     )
@@ -131,25 +130,33 @@ def _sparks(guest: GuestRow, state: ViewState, width: int) -> Text:
 
 
 def _pressure(guest: GuestRow, _state: ViewState, width: int) -> Text:
-    """Show the gauge or, where its figure cannot be trusted, the word that says why."""
-    if guest.condition == _PLAIN:
+    """Show the gauge or, where its figure is not all that counts, the word that says why.
+
+    With the word comes for how long, or the figure, as far as there is room.
+    """
+    if guest.condition != FRESH:
+        word, longer = clean_name(guest.condition), condition_words(guest)
+    elif guest.held_by_operator:
+        word = longer = ON_HOLD
+    else:
         return gauge(width, guest.pressure)
-    style = "dim" if guest.condition in _RESTING else "yellow"
-    word = clean_name(guest.condition)
-    if guest.pressure is None or len(word) + 5 > width:
-        return _plain(word.ljust(width)[:width], style)
-    percentage = (f"{guest.pressure:.0%}".rjust(width - len(word)), pressure_style(guest.pressure))
-    return Text.assemble((word, style), percentage, no_wrap=True)
+    style = "dim" if word in _RESTING else "yellow"
+    shown = longer if len(longer) <= width else word
+    if guest.pressure is None or len(shown) + 5 > width:
+        return _plain(shown.ljust(width)[:width], style)
+    percentage = (f"{guest.pressure:.0%}".rjust(width - len(shown)), pressure_style(guest.pressure))
+    return Text.assemble((shown, style), percentage, no_wrap=True)
 
 
 def _age(guest: GuestRow, _state: ViewState, _width: int) -> Text:
-    return _plain(short_age(guest.sample_age), "dim" if guest.condition == _PLAIN else "yellow")
+    return _plain(short_age(guest.sample_age), "dim" if guest.condition == FRESH else "yellow")
 
 
 def _note(guest: GuestRow, _state: ViewState, _width: int) -> Text:
+    said = "".join(f"{mark}; " for mark in marks(guest))
     if guest.error is not None:
-        return _plain(clean_text(guest.error), "yellow")
+        return _plain(said + clean_text(guest.error), "yellow")
     if guest.last_move is None:
-        return _plain("")
+        return _plain(said.removesuffix("; "))
     age = f"{short_age(guest.last_move_age):>4}  " if guest.last_move_age is not None else ""
-    return Text.assemble((age, "dim"), clean_text(guest.last_move), no_wrap=True)
+    return Text.assemble((age, "dim"), said, clean_text(guest.last_move), no_wrap=True)

@@ -30,6 +30,10 @@ class ViewState:
     started: float = 0.0
     noun: str = "guest"
     """What a guest is called."""
+    sort: str = "name"
+    """The order of the guests, one of `aerostat.tui.states.SORTS`."""
+    help: tuple[str, ...] = ()
+    """Lines that are shown at the bottom."""
     moves: deque[MoveRow] = field(default_factory=lambda: deque(maxlen=_MOVES_LIMIT))
     points: dict[str, deque[_Point]] = field(default_factory=dict)
 

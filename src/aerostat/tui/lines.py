@@ -8,6 +8,7 @@ from aerostat.daemon.names import clean_name, clean_text
 from aerostat.daemon.snapshot import HostRow, MoveRow, Snapshot
 from aerostat.tui.bars import CALM
 from aerostat.tui.sink import Sink
+from aerostat.tui.states import reservation_words, worries
 from aerostat.tui.text import clock
 from aerostat.tui.view import move_line
 from aerostat.units import format_size
@@ -54,26 +55,33 @@ class JsonLines(Sink):
 
 
 def summary_line(snapshot: Snapshot) -> str:
-    """Return a snapshot in one line: the mode, each host's accounts, the guests in need."""
+    """Return a snapshot in one line: the mode, the accounts, guests in need, and reservations."""
     count = len(snapshot.guests)
     parts = ["managing" if snapshot.mode == "manage" else "observing"]
     parts.append(f"{count} guest{'s' if count != 1 else ''}")
-    parts += [text for host in snapshot.hosts if (text := _accounts(host))]
+    parts += [text for host in snapshot.hosts if (text := accounts(host))]
     parts += [
         f"{clean_name(guest.name)} under pressure ({guest.pressure:.0%})"
         for guest in snapshot.guests
         if guest.pressure is not None and guest.pressure >= CALM
     ]
+    parts += worries(snapshot)
+    parts += [f"reserved for {reservation_words(row)}" for row in snapshot.reservations]
     return "; ".join(parts)
 
 
-def _accounts(host: HostRow) -> str:
+def accounts(host: HostRow) -> str:
+    """Return what is known of a host: ``budget 24 GiB, held 10 GiB, …``."""
     amounts = {
         "budget": host.budget,
         "held": host.held,
         "permitted": host.permitted,
         "spare": host.spare,
         "exposed": host.exposure or None,
+        "reserved": host.reserved or None,
+        "of it there": host.reserved_backed if host.reserved else None,
     }
     known = [f"{name} {format_size(size)}" for name, size in amounts.items() if size is not None]
+    if host.pressure is not None:
+        known.append(f"pressure {host.pressure:.0%}")
     return ", ".join(known)

@@ -44,4 +44,8 @@ class LiveView(Sink):
     def show(self, snapshot: Snapshot, moves: Sequence[MoveRow] = ()) -> None:
         """Draw the view anew."""
         self.state.add(snapshot, moves)
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw what was shown last, for a state or a terminal that has changed."""
         self._live.refresh()

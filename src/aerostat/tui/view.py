@@ -15,9 +15,20 @@ from rich.text import Text
 
 from aerostat.daemon.names import clean_name, clean_text
 from aerostat.daemon.snapshot import GuestRow, HostRow, MoveRow, Snapshot
-from aerostat.tui.bars import EXPOSED, GRANTED, HELD, OUTSTANDING, Layer, layered_bar
+from aerostat.tui.bars import (
+    CALM,
+    EXPOSED,
+    GRANTED,
+    HELD,
+    OUTSTANDING,
+    RESERVED,
+    Layer,
+    layered_bar,
+    pressure_style,
+)
 from aerostat.tui.columns import choose, guest_columns
 from aerostat.tui.history import ViewState
+from aerostat.tui.states import reservation_words, sort
 from aerostat.tui.text import clock, short_size
 
 _WIDE = 110  # cells from which columns stand further apart
@@ -37,13 +48,17 @@ def render(state: ViewState, width: int, height: int | None = None) -> Renderabl
     header = [_header(state, snapshot, width), Text("")]
     for host in snapshot.hosts:
         header += [*_host(host, snapshot, width), Text("")]
+    if snapshot.reservations:
+        header += [_reservations(snapshot), Text("")]
     problems = [_problem(text) for text in _problems(snapshot)[:_PROBLEMS_MOST]]
+    problems += [Text(line, style="dim", no_wrap=True) for line in state.help]
     rows, log_lines = _share_lines(
         len(snapshot.guests), len(state.moves), _room(height, header, problems)
     )
     parts: list[RenderableType] = [*header, _guests(state, snapshot, width, rows)]
     if rows < len(snapshot.guests):
-        parts.append(Text(f" … and {len(snapshot.guests) - rows} calmer ones", style="dim"))
+        others = "calmer ones" if state.sort == "name" else "more"
+        parts.append(Text(f" … and {len(snapshot.guests) - rows} {others}", style="dim"))
     return Group(*parts, *_log(state, width, log_lines), *problems)
 
 
@@ -76,6 +91,8 @@ def _header(state: ViewState, snapshot: Snapshot, width: int) -> Text:
         (f"  {count} {state.noun}{'s' if count != 1 else ''}", ""),
     )
     facts = [clock(state.elapsed)]
+    if state.sort != "name":
+        facts.insert(0, f"by {state.sort}")
     if width >= 100:
         facts.insert(0, f"tick {snapshot.tick_duration * 1000:.0f} ms")
     if snapshot.moves:
@@ -92,23 +109,31 @@ def _host(host: HostRow, snapshot: Snapshot, width: int) -> Iterable[Text]:
     title = Text.assemble(
         " ", (name, "bold"), ("BUDGET ", "dim"), (short_size(host.budget), "bold"), "  "
     )
+    after = Text("")
     if host.available is not None:
-        after = Text.assemble(("  host has ", "dim"), short_size(host.available), (" free", "dim"))
-    else:
-        after = Text("")
+        after.append_text(
+            Text.assemble(("  host has ", "dim"), short_size(host.available), (" free", "dim"))
+        )
+    if host.pressure is not None:
+        style = pressure_style(host.pressure) if host.pressure >= CALM else ""
+        after.append_text(Text.assemble(("  pressure ", "dim"), (f"{host.pressure:.0%}", style)))
     room = width - title.cell_len - after.cell_len - _MARGIN
     yield Text.assemble(title, _account_bar(host, max(room, 8)), after, no_wrap=True)
     yield _account_key(host, snapshot, width)
 
 
 def _account_bar(host: HostRow, width: int) -> Text:
-    """Return held, outstanding and granted memory against the budget; what exceeds it is red."""
+    """Return held, outstanding, granted and reserved memory against the budget.
+
+    What exceeds it is red.
+    """
     budget, permitted, held = host.budget or 0, host.permitted or 0, host.held or 0
     within = min(permitted, budget) if budget else permitted
     layers = [
         Layer(held, HELD),
         Layer(min(permitted - (host.granted or 0), within), OUTSTANDING),
         Layer(within, GRANTED),
+        Layer(min(permitted + host.reserved_backed, budget), RESERVED),
         Layer(permitted, EXPOSED),
     ]
     over = budget if budget and max(permitted, held) > budget else None
@@ -120,6 +145,7 @@ def _account_key(host: HostRow, snapshot: Snapshot, width: int) -> Text:
         ("held", host.held, HELD),
         ("outstanding", host.outstanding, OUTSTANDING),
         ("granted", host.granted, GRANTED),
+        ("reserved", host.reserved or None, RESERVED),
         ("spare", host.spare, ("·", "dim")),
         ("exposed", host.exposure or None, EXPOSED),
         ("taken", snapshot.taken or None, ("↓", "dim")),
@@ -135,9 +161,20 @@ def _account_key(host: HostRow, snapshot: Snapshot, width: int) -> Text:
     return line
 
 
+def _reservations(snapshot: Snapshot) -> Text:
+    """Return who has room reserved, how much, and whether it is there."""
+    line = Text(" RESERVED", style="dim", no_wrap=True, overflow="ellipsis")
+    for row in snapshot.reservations:
+        line.append(f"   {reservation_words(row)}", style="magenta" if row.backed else "yellow")
+    return line
+
+
 def _guests(state: ViewState, snapshot: Snapshot, width: int, rows: int) -> Padding:
     """Return the table of guests; if there is room for a few only, of those most in need."""
-    guests = _most_pressed(snapshot.guests, rows)
+    if state.sort == "name":
+        guests = _most_pressed(snapshot.guests, rows)
+    else:
+        guests = sort(snapshot.guests, state.sort)[:rows]
     gap = 2 if width >= _WIDE else 1
     longest = max((len(clean_name(guest.name)) for guest in snapshot.guests), default=0)
     columns = choose(guest_columns(min(max(longest, 8), 20)), width - 2 * _MARGIN, gap)
