@@ -20,7 +20,16 @@ from prometheus_client.samples import Sample
 from aerostat import __version__
 from aerostat.daemon.names import clean_name
 from aerostat.daemon.snapshot import GuestRow, Snapshot
-from aerostat.metrics.families import GUEST, HOST, MANAGER, PREFIX, Family, Row
+from aerostat.metrics.families import (
+    CONNECTOR,
+    HOST,
+    MANAGER,
+    PREFIX,
+    RESERVATION,
+    Family,
+    Row,
+)
+from aerostat.metrics.guest_families import GUEST
 from aerostat.metrics.tally import CYCLE_BUCKETS, Tally
 
 Labels = dict[str, str]
@@ -85,9 +94,14 @@ def _all_of(snapshot: Snapshot) -> Iterator[Metric]:
     yield _requests(snapshot)
     # A manager has one host, and Prometheus knows it as the instance.
     yield from _metrics(HOST, [({}, host) for host in snapshot.hosts[:1]])
+    connectors = {clean_name(connector.name): connector for connector in snapshot.connectors}
+    yield from _metrics(CONNECTOR, [({"connector": n}, row) for n, row in connectors.items()])
+    reservations = {clean_name(claim.name): claim for claim in snapshot.reservations}
+    yield from _metrics(RESERVATION, [({"reservation": n}, r) for n, r in reservations.items()])
     guests = list(zip(guest_labels(snapshot.guests), snapshot.guests, strict=True))
-    yield from _metrics(GUEST, guests)
+    yield _information(guests)
     yield _conditions(guests)
+    yield from _metrics(GUEST, guests)
 
 
 def guest_labels(guests: Sequence[GuestRow]) -> list[Labels]:
@@ -98,9 +112,9 @@ def guest_labels(guests: Sequence[GuestRow]) -> list[Labels]:
     """
     labels = [
         {
-            "connector": clean_name(guest.key.partition(":")[0]),
+            "connector": clean_name(guest.connector or ""),
             "domain": clean_name(guest.name),
-            "uuid": "",
+            "uuid": clean_name(guest.uuid) if guest.uuid else "",
         }
         for guest in guests
     ]
@@ -154,6 +168,13 @@ def _requests(snapshot: Snapshot) -> Metric:
     metric = _metric("requests", "Targets sent to hypervisors, by what became of it.", "counter")
     for outcome, count in (("accepted", snapshot.moves), ("failed", snapshot.failures)):
         metric.add_sample(metric.name + "_total", {"outcome": outcome}, count)
+    return metric
+
+
+def _information(guests: Iterable[tuple[Labels, GuestRow]]) -> Metric:
+    metric = _metric("guest", "How the guest's figures come: by the queue or an agent.", "info")
+    for labels, guest in guests:
+        metric.add_sample(metric.name + "_info", {**labels, "way": guest.way or ""}, 1)
     return metric
 
 

@@ -2,14 +2,14 @@
 
 Names follow Prometheus' conventions: base units, the unit in the name, counters end in
 ``_total`` (added where they are written). What node_exporter has of the host is not repeated.
-Pure.
+Guests' are in `guest_families`. Pure.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
-from aerostat.daemon.snapshot import GuestRow, HostRow, Snapshot
+from aerostat.daemon.snapshot import ConnectorRow, HostRow, ReservationRow, Snapshot
 
 PREFIX = "aerostat_"
 
@@ -38,21 +38,9 @@ class Family(Generic[Row]):
         return PREFIX + self.name + ("_total" if self.kind == "counter" else "")
 
 
-def _figure(name: str) -> Callable[[GuestRow], Value]:
-    """Return what a guest says of itself under this name."""
-    return lambda guest: guest.statistics.get(name)
-
-
-def _balloon(size: Callable[[GuestRow], int | None]) -> Callable[[GuestRow], Value]:
-    """Return what the balloon holds where the guest has `size` left."""
-
-    def held(guest: GuestRow) -> Value:
-        left = size(guest)
-        if guest.max_size is None or left is None:
-            return None
-        return max(0, guest.max_size - left)
-
-    return held
+def _overcommit(snapshot: Snapshot) -> Value:
+    budget = sum(host.budget or 0 for host in snapshot.hosts)
+    return sum(guest.max_size or 0 for guest in snapshot.guests) / budget if budget else None
 
 
 MANAGER: tuple[Family[Snapshot], ...] = (
@@ -92,6 +80,21 @@ MANAGER: tuple[Family[Snapshot], ...] = (
         "journal_ok",
         "Whether the journal takes all that is to be recorded; absent where none is kept.",
         lambda snapshot: None if snapshot.journal == "off" else snapshot.journal == "ok",
+    ),
+    Family(
+        "config_last_reload_successful",
+        "Whether all of the newest configuration is in force.",
+        lambda snapshot: snapshot.config_problem is None,
+    ),
+    Family(
+        "config_last_reload_success_timestamp_seconds",
+        "When the configuration that is in force was read.",
+        lambda snapshot: snapshot.config_loaded_wall,
+    ),
+    Family(
+        "host_overcommit_ratio",
+        "What the guests would have with empty balloons, as a part of the budget.",
+        _overcommit,
     ),
 )
 
@@ -136,180 +139,56 @@ HOST: tuple[Family[HostRow], ...] = (
         "What could be granted at once.",
         lambda host: host.spare,
     ),
+    Family(
+        "host_reserved_bytes",
+        "What is kept for guests to come.",
+        lambda host: host.reserved,
+    ),
+    Family(
+        "host_reserved_backed_bytes",
+        "How much of that is there now, and permitted to nobody.",
+        lambda host: host.reserved_backed,
+    ),
+    Family(
+        "host_pressure_ratio",
+        "Part of the last seconds in which some task of the host waited for memory.",
+        lambda host: host.pressure,
+    ),
 )
 
-GUEST: tuple[Family[GuestRow], ...] = (
+CONNECTOR: tuple[Family[ConnectorRow], ...] = (
     Family(
-        "guest_up",
-        "Whether the newest attempt to read the guest succeeded.",
-        lambda guest: guest.error is None and guest.max_size is not None,
+        "connector_up",
+        "Whether the connector answered when it was asked last.",
+        lambda connector: connector.problem is None,
     ),
     Family(
-        "guest_read_failures",
-        "Attempts to read the guest that failed.",
-        lambda guest: guest.failures,
+        "connector_guests",
+        "Guests that the connector knows.",
+        lambda connector: connector.guests,
+    ),
+    Family(
+        "connector_helper_restarts",
+        "How often the connector's helper process was started again.",
+        lambda connector: connector.helper_restarts,
         kind="counter",
     ),
+)
+
+RESERVATION: tuple[Family[ReservationRow], ...] = (
     Family(
-        "guest_managed",
-        "Whether the configuration lets the guest be managed.",
-        lambda guest: guest.managed,
+        "reservation_bytes",
+        "Memory that is kept for a guest to come.",
+        lambda reservation: reservation.size,
     ),
     Family(
-        "guest_max_size_bytes",
-        "The guest's memory with an empty balloon.",
-        lambda guest: guest.max_size,
+        "reservation_backed",
+        "Whether all of it is there.",
+        lambda reservation: reservation.backed,
     ),
     Family(
-        "guest_size_bytes",
-        "The memory that the guest may use: its maximum less its balloon.",
-        lambda guest: guest.guest_size,
-    ),
-    Family(
-        "guest_target_size_bytes",
-        "The size that the guest was asked for last.",
-        lambda guest: guest.target_size,
-    ),
-    Family(
-        "balloon_bytes",
-        "What the guest's balloon holds.",
-        _balloon(lambda guest: guest.guest_size),
-    ),
-    Family(
-        "balloon_target_bytes",
-        "What the guest's balloon is to hold.",
-        _balloon(lambda guest: guest.target_size),
-    ),
-    Family(
-        "guest_held_bytes",
-        "What the guest occupies on the host.",
-        lambda guest: guest.held,
-    ),
-    Family(
-        "guest_guarantee_bytes",
-        "The size below which the guest is never taken.",
-        lambda guest: guest.guarantee,
-    ),
-    Family(
-        "guest_ceiling_bytes",
-        "The size above which the guest is never given.",
-        lambda guest: guest.ceiling,
-    ),
-    Family(
-        "guest_entitlement_bytes",
-        "The guest's share of the budget when all want more.",
-        lambda guest: guest.entitlement,
-    ),
-    Family(
-        "guest_demand_bytes",
-        "What the guest is believed to use.",
-        lambda guest: guest.demand,
-    ),
-    Family(
-        "guest_reserve_bytes",
-        "What the guest should keep spare, from how its demand grows.",
-        lambda guest: guest.reserve,
-    ),
-    Family(
-        "guest_pressure_ratio",
-        "How much the guest suffers for want of memory, 0 to 1.",
-        lambda guest: guest.pressure,
-    ),
-    Family(
-        "guest_stats_age_seconds",
-        "How old the guest's figures are.",
-        lambda guest: guest.sample_age,
-    ),
-    Family(
-        "guest_total_memory_bytes",
-        "Memory that the guest's kernel knows of, as it says.",
-        _figure("total_memory"),
-    ),
-    Family(
-        "guest_free_memory_bytes",
-        "Memory that the guest uses for nothing at all, as it says.",
-        _figure("free_memory"),
-    ),
-    Family(
-        "guest_available_memory_bytes",
-        "Memory that the guest could give without swapping, as it says.",
-        _figure("available_memory"),
-    ),
-    Family(
-        "guest_disk_caches_bytes",
-        "The guest's page cache, as it says.",
-        _figure("disk_caches"),
-    ),
-    Family(
-        "guest_swap_in_bytes",
-        "Memory that the guest read back from its swap.",
-        _figure("swap_in"),
-        kind="counter",
-    ),
-    Family(
-        "guest_swap_out_bytes",
-        "Memory that the guest wrote to its swap.",
-        _figure("swap_out"),
-        kind="counter",
-    ),
-    Family(
-        "guest_major_faults",
-        "Page faults in the guest that had to wait for a disk.",
-        _figure("major_faults"),
-        kind="counter",
-    ),
-    Family(
-        "guest_minor_faults",
-        "Page faults in the guest; Linux counts all of them here.",
-        _figure("minor_faults"),
-        kind="counter",
-    ),
-    Family(
-        "guest_hugetlb_allocations",
-        "Huge pages that the guest allocated.",
-        _figure("hugetlb_allocations"),
-        kind="counter",
-    ),
-    Family(
-        "guest_hugetlb_failures",
-        "Huge pages that the guest could not allocate.",
-        _figure("hugetlb_failures"),
-        kind="counter",
-    ),
-    Family(
-        "guest_oom_kills",
-        "Processes that the guest's kernel killed for want of memory.",
-        _figure("oom_kills"),
-        kind="counter",
-    ),
-    Family(
-        "guest_alloc_stalls",
-        "Allocations in the guest that had to wait for memory to be reclaimed.",
-        _figure("alloc_stalls"),
-        kind="counter",
-    ),
-    Family(
-        "guest_async_scan_bytes",
-        "Memory that the guest's kswapd looked at, to reclaim it.",
-        _figure("async_scans"),
-        kind="counter",
-    ),
-    Family(
-        "guest_direct_scan_bytes",
-        "Memory that the guest's tasks looked at, to reclaim it themselves.",
-        _figure("direct_scans"),
-        kind="counter",
-    ),
-    Family(
-        "guest_async_reclaim_bytes",
-        "Memory that the guest's kswapd reclaimed.",
-        _figure("async_reclaims"),
-        kind="counter",
-    ),
-    Family(
-        "guest_direct_reclaim_bytes",
-        "Memory that the guest's tasks reclaimed themselves.",
-        _figure("direct_reclaims"),
-        kind="counter",
+        "reservation_lease_seconds",
+        "For how long it is kept yet.",
+        lambda reservation: reservation.left,
     ),
 )
