@@ -2,5 +2,6 @@
 
 For devices: `driver`, a `frontend`, and both together as a `guest`. For links: `still_guest`, in
 which nothing happens, and `guest_load`, many of them. For drivers: `pci` and `sysfs`. For the
-manager: a `connector`, a `clock`, and a `house` with everything around it.
+manager: a `connector`, a `clock`, and a `house` with everything around it; `libvirt`, as its helper
+tells of it, which is a `libvirt_program`.
 """
