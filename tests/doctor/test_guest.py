@@ -58,6 +58,8 @@ def test_a_guest_that_is_well(guest: Make) -> None:
             Level.WARNING,
             "virsh dommemstat web1 --period 5 --live --config",
         ),
+        # Figures of long ago are left, and nobody asks for newer ones.
+        ({"condition": "silent", "set_up_interval": 0}, "period", Level.WARNING, None),
         ({"statistics": OLD_FIGURES}, "figures", Level.INFO, "6.12"),
         ({"statistics": {"free_memory": 1}}, "figures", Level.WARNING, "4.6"),
         ({"way": "agent", "set_up_statistics": None}, "way", Level.WARNING, "modprobe"),
@@ -136,6 +138,15 @@ def test_the_reason_why_it_cannot_be_reached_is_told_once(guest: Make) -> None:
 
     assert list(findings(guest(**lost, set_up_balloon=False))) == ["balloon"]
     assert list(findings(guest(**lost, set_up_running=False))) == ["power"]
+
+
+def test_who_is_not_asked_is_not_blamed(guest: Make) -> None:
+    found = findings(guest(**SILENT, set_up_interval=0, set_up_driver=None))
+    assert {check for check in found if found[check].level > Level.OK} == {"period"}
+
+
+def test_a_period_of_0_is_well_where_others_ask(guest: Make) -> None:
+    assert "period" not in findings(guest(set_up_interval=0))
 
 
 def test_a_crash_kernel_keeps_some_memory(guest: Make) -> None:

@@ -1,6 +1,7 @@
 """How what was found is shown, and what exit code it comes to."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -36,6 +37,16 @@ def test_lines_by_subject() -> None:
         "            swapon",
         "web1",
         "  ✖ driver  nothing answers",
+    ]
+
+
+def test_what_mends_two_faults_is_told_once_a_subject() -> None:
+    one = Finding("web1", "balloon", Level.WARNING, "off", "-device …")
+    other, elsewhere = replace(one, check="agent"), replace(one, subject="web2")
+    told = [line.text.strip() for line in lines([one, other, elsewhere])]
+    assert told == [
+        *("web1", "! balloon  off", "-device …", "! agent    off", "the same as for balloon"),
+        *("web2", "! balloon  off", "-device …"),
     ]
 
 

@@ -95,7 +95,7 @@ def test_which_python_has_libvirt(tmp_path: Path) -> None:
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\nPYTHONPATH={tmp_path} exec {sys.executable} "$@"\n')
     python.chmod(0o755)
-    seen = facts.libvirt_at("qemu+unix:///system", str(python))
+    seen = facts.libvirt_at("test:///default", str(python))
     assert seen.has_module
     assert seen.sockets == ()
 
@@ -105,5 +105,5 @@ def test_where_libvirt_listens() -> None:
         return [seen.path for seen in facts.libvirt_at(uri, "/no-python").sockets]
 
     assert paths("qemu:///system") == ["/run/libvirt/virtqemud-sock", "/run/libvirt/libvirt-sock"]
-    assert paths("qemu:///system?socket=/run/other") == ["/run/other"]
+    assert paths("qemu+unix:///system?socket=/run/other") == ["/run/other"]
     assert paths("qemu:///session") == paths("qemu+ssh://far/system") == []

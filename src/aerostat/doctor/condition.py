@@ -78,8 +78,8 @@ def _reached(facts: GuestFacts) -> Iterator[Finding]:
 
 def _condition(facts: GuestFacts) -> Iterator[Finding]:
     row = facts.row
-    if row.condition == "silent" and not facts.reports:
-        return  # that no driver, or no service, is there has been said
+    if row.condition == "silent" and not (facts.reports and facts.asked):
+        return  # that no driver or no service is there, or nobody asks, is a check of its own
     level, text = _CONDITIONS.get(row.condition, (Level.OK, f"it is {row.condition}"))
     if row.condition == "useless":
         mend: str | None = mending.exempt(row.name)

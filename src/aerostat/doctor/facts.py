@@ -167,7 +167,7 @@ def libvirt_at(uri: str, python: str = "/usr/bin/python3") -> LibvirtFacts:
 def _daemon_sockets(uri: str) -> list[str]:
     """Return where a daemon for a URI listens: the modular one, or the one of old, for root."""
     parts = urlsplit(uri)
-    if parts.netloc or parts.scheme != "qemu" or parts.path != "/system":
+    if parts.netloc or parts.scheme not in {"qemu", "qemu+unix"} or parts.path != "/system":
         return []  # of another host, of the user and started on demand, or no daemon at all
     given = parse_qs(parts.query).get("socket")
     return given or ["/run/libvirt/virtqemud-sock", "/run/libvirt/libvirt-sock"]

@@ -38,6 +38,11 @@ class GuestFacts:
         return told or bool(self.examination and self.examination.statistics)
 
     @property
+    def asked(self) -> bool:
+        """Whether its hypervisor asks it for figures at all."""
+        return self.examination is None or self.examination.interval != 0
+
+    @property
     def moved(self) -> bool:
         """Whether its balloon holds something, which only a driver can have given."""
         row = self.row
@@ -50,14 +55,14 @@ def setup_findings(facts: GuestFacts) -> list[Finding]:
     if examination is None:
         return [*_unexamined(facts), *_figures(facts), *_whole_memory(facts)]
     if examination.running is False:
-        return [_found(facts, "power", Level.INFO, "it does not run, or is paused")]
+        return [_found(facts, "power", Level.INFO, "it does not run, or is paused", "running")]
     if examination.balloon is False:
         text = "it has no virtio balloon: nothing can be seen of it or taken from it"
         return [_found(facts, "balloon", Level.CRITICAL, text, "balloon")]
     return [
         *_balloon(facts, examination),
         *_driver(facts),
-        *_period(facts, examination),
+        *_period(facts),
         *_figures(facts),
         *_agent(facts, examination),
         *_pinned(facts, examination),
@@ -101,8 +106,12 @@ def _driver(facts: GuestFacts) -> Iterator[Finding]:
     if facts.reports:
         yield _found(facts, "driver", Level.OK, "its balloon driver answers")
         return
-    if facts.moved or (examination and examination.driver):
+    follows = facts.moved or bool(examination and examination.driver)
+    if follows:
         yield _found(facts, "driver", Level.OK, "its balloon driver follows its target")
+    if not facts.asked:
+        return  # what was not asked for is not missed
+    if follows:
         text = "its driver sends no figures, so nothing is known of what it needs"
         yield _found(
             facts, "statistics", Level.WARNING, text, "statistics", mending.WINDOWS_SERVICE
@@ -112,8 +121,8 @@ def _driver(facts: GuestFacts) -> Iterator[Finding]:
     yield _found(facts, "driver", Level.CRITICAL, text, "driver", mending.DRIVER)
 
 
-def _period(facts: GuestFacts, examination: Examination) -> Iterator[Finding]:
-    if examination.interval == 0 and not facts.reports:
+def _period(facts: GuestFacts) -> Iterator[Finding]:
+    if not facts.asked and facts.row.condition != "fresh":
         text = "its figures are never asked for (the period is 0)"
         yield _found(facts, "period", Level.WARNING, text, "interval")
 
@@ -130,9 +139,16 @@ def _figures(facts: GuestFacts) -> Iterator[Finding]:
         yield _found(facts, "figures", Level.WARNING, text, mend="Linux 4.6 or later in the guest")
     elif _NEWEST_FIGURE not in told and facts.row.way != "agent":
         text = f"{len(told)} of them; Linux 6.12 sends six more, which show distress sooner"
-        yield _found(facts, "figures", Level.INFO, text, mend="Linux 6.12 or later in the guest")
+        yield _found(facts, "figures", Level.INFO, text, mend=_newest(facts))
     else:
         yield _found(facts, "figures", Level.OK, f"{len(told)} of them")
+
+
+def _newest(facts: GuestFacts) -> str:
+    mend = "Linux 6.12 or later in the guest"
+    if facts.examination is None or facts.examination.kind != "libvirt":
+        return mend
+    return f"{mend}; and, as libvirt does not show them, passthrough = true in its [[connector]]"
 
 
 def _agent(facts: GuestFacts, examination: Examination) -> Iterator[Finding]:
@@ -143,7 +159,7 @@ def _agent(facts: GuestFacts, examination: Examination) -> Iterator[Finding]:
         yield _found(facts, "agent", Level.OK, "the guest agent answers, and may read files")
     elif agent == "blocked":
         text = "the guest agent answers, but may not read files"
-        yield _found(facts, "agent", level, text, "agent", mending.AGENT_FILES)
+        yield _found(facts, "agent", level, text, mend=mending.AGENT_FILES)
     elif agent == "absent" and not facts.reports:
         text = "no guest agent either, by which its figures could be had instead"
         yield _found(facts, "agent", Level.INFO, text, "agent", mending.AGENT)

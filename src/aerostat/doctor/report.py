@@ -46,16 +46,19 @@ def lines(findings: Sequence[Finding], *, quiet: bool = False) -> list[Line]:
     wanted = [finding for finding in findings if not quiet or finding.level >= Level.WARNING]
     width = max((len(finding.check) for finding in wanted), default=0)
     made: list[Line] = []
-    subject = None
+    subject, told = None, dict[str, str]()
     for finding in wanted:
         if finding.subject != subject:
-            subject = finding.subject
+            subject, told = finding.subject, {}
             made.append(Line(subject, heading=True))
         sign = _SIGNS[finding.level]
         text = f"  {sign} {finding.check:<{width}}  {finding.text}"
         made.append(Line(text, _COLOURS[finding.level]))
         indent = " " * (width + 6)
-        made += [Line(indent + mend) for mend in (finding.mend or "").splitlines()]
+        # One and the same thing often mends two faults.
+        first = told.setdefault(finding.mend or "", finding.check)
+        mend = finding.mend or "" if first == finding.check else f"the same as for {first}"
+        made += [Line(indent + text) for text in mend.splitlines()]
     return made
 
 
