@@ -1,5 +1,6 @@
 """``aerostat explain GUEST``: what is done with a guest, and why; now and lately."""
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ Examples:
     "--journal",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Ask this journal instead of a manager.",
+    help="Ask this journal; without --socket, instead of a manager.",
 )
 @socket_option
 @json_option
@@ -54,30 +55,42 @@ def command(
     from aerostat.replay.words import figure_lines, timeline_lines
 
     entries: list[Entry] | None = None
-    times = (0.0, 0.0)
-    if journal is None:
-        sentence, values = ask_manager(guest, socket)
-        guest = str(values.get("key", guest))
-    if journal is not None or since is not None or until is not None:
-        timeline, entries, times = read_journal(guest, journal, since, until)
-        if journal is not None:
-            values = timeline.last or {}
-            sentence = sentence_of(values)
+    told = None if journal is not None and socket is None else ask_manager(guest, socket)
+    if told is None or since is not None or until is not None:
+        key = guest if told is None else str(told[1].get("key", guest))
+        timeline, entries, times = read_journal(key, journal, since, until)
+        told = told or (sentence_of(timeline.last), timeline.last or {})
+    sentence, values = told
     if as_json:
-        told = {} if entries is None else {"timeline": [entry.to_json() for entry in entries]}
-        click.echo(to_json(guest=guest, explanation=sentence, values=values, **told))
+        lately = {} if entries is None else {"timeline": [one.to_json() for one in entries]}
+        click.echo(to_json(guest=guest, explanation=sentence, values=values, **lately))
         return
     click.echo("\n".join([sentence, *figure_lines(values)]))
     if entries is not None:
         click.echo("\n".join(["", *timeline_lines(entries, *times)]))
 
 
-def ask_manager(guest: str, socket: Path | None) -> tuple[str, dict[str, Any]]:
-    """Return the running manager's sentence on a guest, and the values behind it."""
-    from aerostat.cli.asking import manager_at
+def ask_manager(guest: str, socket: Path | None) -> tuple[str, dict[str, Any]] | None:
+    """Return the running manager's sentence on a guest, and the values behind it.
 
-    with manager_at(socket) as client:
-        return client.explain(guest), client.explain_values(guest)
+    None where none runs, but the journal of one is there to be asked.
+    """
+    from aerostat.cli.asking import manager_at
+    from aerostat.cli.errors import NotThereError
+    from aerostat.cli.past import journal_path
+    from aerostat.errors import LinkError
+
+    try:
+        with manager_at(socket) as client:
+            return client.explain(guest), client.explain_values(guest)
+    except NotThereError as error:
+        if not isinstance(error.__cause__, LinkError) or socket is not None:
+            raise
+        with contextlib.suppress(NotThereError):
+            path = journal_path(None)
+            click.echo(f"no manager is running; this is from {path}", err=True)
+            return None
+        raise
 
 
 def read_journal(
@@ -110,7 +123,7 @@ def walk(reader: "JournalReader", timeline: "Timeline", begin: float, end: float
             timeline.feed(tick, replayed)
 
 
-def sentence_of(values: dict[str, Any]) -> str:
+def sentence_of(values: dict[str, Any] | None) -> str:
     """Return a guest's sentence, made from figures."""
     from aerostat.cli.errors import NotThereError
     from aerostat.replay.words import name_of

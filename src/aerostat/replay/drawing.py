@@ -30,8 +30,8 @@ _MARKER = 7.0  # pixels; moves that lie closer together share a marker
 _STYLE = """
 text { font: 12px system-ui, "DejaVu Sans", sans-serif; fill: #4b5563 }
 .title { font-size: 16px; font-weight: 600; fill: #111827 }
-.grid { stroke: #e5e7eb } .edge { stroke: #9ca3af }
-.balloon { fill: #f3f4f6 } .idle { fill: #dbeafe } .used { fill: #60a5fa }
+.grid { stroke: #111827; stroke-opacity: .1 } .edge { stroke: #9ca3af }
+.balloon { fill: #eceef1 } .idle { fill: #dbeafe } .used { fill: #60a5fa }
 .size { fill: none; stroke: #1e3a8a; stroke-width: 2 }
 .held { fill: none; stroke: #d97706; stroke-width: 1.6 }
 .limit { fill: none; stroke: #111827; stroke-width: 1.4; stroke-dasharray: 5 3 }
@@ -62,7 +62,7 @@ class _Panel(NamedTuple):
 def svg(past: Past) -> str:
     """Return the past as the text of an SVG file."""
     sizes = _Panel(past, 78, _SIZES_HEIGHT, size_marks(_highest(past), 6)[-1].place)
-    parts = [*_title(past), *_frame(sizes), *_size_layers(sizes), *_kills(sizes)]
+    parts = [*_title(past), *_size_layers(sizes), *_frame(sizes), *_kills(sizes)]
     parts += [*_size_scale(sizes), *_legend(past)]
     bottom = sizes.top + sizes.height
     if past.moves:
@@ -70,7 +70,7 @@ def svg(past: Past) -> str:
         bottom += 18
     for name, label, style in _small_panels(past):
         panel = _small_panel(past, name, bottom + _GAP)
-        parts += [*_frame(panel), *_small(panel, name, label, style)]
+        parts += [*_small(panel, name, label, style), *_frame(panel)]
         bottom = panel.top + panel.height
     parts += _time_scale(sizes, bottom)
     height = bottom + 34
@@ -174,7 +174,12 @@ def _size_layers(panel: _Panel) -> list[str]:
 
 def _legend(past: Past) -> list[str]:
     entries = (
-        [("used", "held by the guests"), ("size", "permitted to them"), ("limit", "budget")]
+        [
+            ("used", "held by the guests"),
+            ("idle", "not held"),
+            ("size", "permitted to them"),
+            ("limit", "budget"),
+        ]
         if past.key is None
         else [
             ("used", "in use"),
@@ -268,7 +273,7 @@ def _small(panel: _Panel, name: str, label: str, style: str) -> list[str]:
     parts = [
         _area(panel, values, style),
         f'<text x="{_LEFT - 8}" y="{middle + 4:.1f}" text-anchor="end">{label}</text>',
-        f'<text x="{_LEFT + 4}" y="{panel.top + 2:.1f}">{top}</text>',
+        f'<text x="{_LEFT - 8}" y="{panel.top + 6:.1f}" text-anchor="end">{top}</text>',
     ]
     if share and panel.past.key is not None:
         y = panel.y(HARM_PRESSURE)

@@ -38,6 +38,7 @@ class Moved:
     """The newest size before the next move, or now."""
     held_before: int | None = None
     held_after: int | None = None
+    """When the balloon had arrived, or at the end where it has not."""
     watched: float = 0.0
     """For how long its balloon was watched until the next move."""
 
@@ -50,8 +51,10 @@ class Moved:
         """Take in what the next tick saw: at `now`, in wall seconds."""
         self.watched = max(0.0, now - self.move.wall)
         self.last_size = _whole(size)
+        if self.reached_after is not None:
+            return  # what it holds from here on is its own doing
         self.held_after = _whole(held)
-        if self.reached_after is None and abs(size - self.move.to_size) <= SETTLED:
+        if abs(size - self.move.to_size) <= SETTLED:
             self.reached_after = self.watched
 
     def to_json(self) -> dict[str, Any]:

@@ -9,11 +9,13 @@ from typing import Any
 from aerostat.daemon.names import clean_name, clean_text
 from aerostat.engine.accounts import SETTLED
 from aerostat.replay.timeline import ACCEPTED, Entry, Happened, Moved, Turned
-from aerostat.replay.times import duration_text, exact_time
+from aerostat.replay.times import duration_text, exact_time, time_of_day
 from aerostat.units import format_size
 
 _WAYS = {"queue": "by the statistics queue", "agent": "by the guest agent"}
 _LABEL = 10
+_SERIES = 5.0
+"""Seconds within which a move goes on with the one before."""
 
 
 def figure_lines(values: Mapping[str, Any]) -> list[str]:
@@ -75,9 +77,9 @@ def _decision(decision: Mapping[str, Any] | None) -> str:
     target, asked = decision.get("target_size"), decision.get("asked")
     since = decision.get("condition_since")
     for_long = "" if since is None else f" for {duration_text(max(since, 0.0))}"
+    to = "no move" if target is None else f"to {_size(target)}"
     parts = [
-        f"{str(decision.get('reason')).replace('_', ' ')}",
-        f"to {_size(target)}" if target is not None else "no move",
+        f"{to} ({decision.get('reason')})",
         _said("{} asked before and not reached yet", asked) if target is None else "",
         f"condition {decision.get('condition')}{for_long}",
     ]
@@ -105,13 +107,34 @@ def timeline_lines(entries: Sequence[Entry], since: float, until: float) -> list
     """Return the timeline of a time (wall seconds), the oldest first."""
     if not entries:
         return [f"nothing happened to it in the last {duration_text(until - since)}"]
-    lines = [f"since {exact_time(since)}:"]
-    for entry in entries:
-        lines += _entry_lines(entry)
+    lines = [f"since {exact_time(max(since, entries[0].wall))}:"]
+    for one in _in_series(entries):
+        lines += _entry_lines(one)
     return lines
 
 
-def _entry_lines(entry: Entry) -> Iterator[str]:
+def _in_series(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """Yield entries; moves that go on one after another, for one reason, are one series."""
+    series: list[Entry] = []
+    for entry in entries:
+        if series and not _goes_on(series[-1], entry):
+            yield series
+            series = []
+        series.append(entry)
+    if series:
+        yield series
+
+
+def _goes_on(last: Entry, entry: Entry) -> bool:
+    if not isinstance(last, Moved) or not isinstance(entry, Moved):
+        return False
+    one, other = last.move, entry.move
+    same = (one.reason, one.outcome) == (other.reason, other.outcome)
+    return same and entry.wall - last.wall <= _SERIES
+
+
+def _entry_lines(series: Sequence[Entry]) -> Iterator[str]:
+    entry, last = series[0], series[-1]
     when = exact_time(entry.wall)
     match entry:
         case Turned():
@@ -119,18 +142,24 @@ def _entry_lines(entry: Entry) -> Iterator[str]:
         case Happened():
             yield f"{when}  manager: {clean_text(f'{entry.what}: {entry.text}')}"
         case Moved():
+            assert isinstance(last, Moved)
             yield f"{when}  {clean_text(entry.move.sentence)}"
-            yield f"{'':21}{_asked(entry)}"
+            if len(series) > 1:
+                more = f"{len(series) - 1} more such move{'' if len(series) == 2 else 's'}"
+                yield f"{'':21}and {more} until {time_of_day(last.wall)}"
+            yield f"{'':21}{_asked(entry, last)}"
             if entry.estimates is not None:
                 yield f"{'':21}{_estimates(entry.estimates)}"
 
 
-def _asked(entry: Moved) -> str:
+def _asked(first: Moved, entry: Moved) -> str:
+    """Return what was asked by a series of moves, and what came of the last one."""
     move = entry.move
-    way = f"{_size(move.from_size)} -> {_size(move.to_size)}, {clean_text(move.outcome)}"
+    outcome = clean_text(move.outcome)
+    way = f"{_size(first.move.from_size)} -> {_size(move.to_size)}, {outcome}"
     if move.outcome != ACCEPTED:
         return way
-    return _joined([way, _reached(entry), _gained(entry)])
+    return _joined([way, _reached(entry), _gained(first, entry)])
 
 
 def _reached(entry: Moved) -> str:
@@ -145,10 +174,10 @@ def _reached(entry: Moved) -> str:
     return f"{_size(short)} short of it after {duration_text(entry.watched)}"
 
 
-def _gained(entry: Moved) -> str:
-    if entry.held_before is None or entry.held_after is None:
+def _gained(first: Moved, last: Moved) -> str:
+    if first.held_before is None or last.held_after is None:
         return ""
-    change = entry.held_after - entry.held_before
+    change = last.held_after - first.held_before
     if abs(change) <= SETTLED:
         return "the host holds as much as before"
     return f"the host holds {_size(abs(change))} {'more' if change > 0 else 'less'}"
