@@ -27,6 +27,8 @@ Call = Callable[..., tuple[int, str, str]]
 def test_options_become_a_configuration() -> None:
     said = overrides(("/a/*.qmp", "/b"), manage=True, budget=3 * GIB, interval=0.5)
     made = config.parse(said, "options")
+    both = config.parse(overrides(("/a",), ("qemu:///system",)), "options")
+    assert [connector.kind for connector in both.connector] == ["libvirt", "qmp"]
     assert (made.manage, made.interval, made.host.budget) == (True, 0.5, 3 * GIB)
     assert made.connector[0].sockets == ("/a/*.qmp", "/b")
     assert not config.parse(overrides(()), "options").manage
@@ -58,7 +60,6 @@ def test_a_budget_and_a_reserve_exclude_each_other() -> None:
         (("--qmp", "/x", "--interval", "0"), "interval"),
         (("--qmp", "/x", "--view"), "--view needs a terminal"),
         (("--qmp", "/x", "--view", "--json"), "exclude each other"),
-        (("--config", "/nowhere.toml"), "/nowhere.toml"),
     ],
 )
 def test_wrong_options_are_told_in_one_line(
@@ -71,6 +72,27 @@ def test_wrong_options_are_told_in_one_line(
     monkeypatch.setattr("aerostat.daemon.paths.config_file", lambda: tmp_path / "none.toml")
     code, out, err = call("run", *arguments)
     assert (code, out) == (2, "")
+    assert words in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "aerostat.toml: cannot be read"),
+        ("manage = true\nintervall = 1", "aerostat.toml:2: intervall: no such key"),
+        ("manage = true", "aerostat.toml: no guests are named"),
+    ],
+)
+@pytest.mark.parametrize("command", [("run", "--config"), ("config", "check")])
+def test_a_bad_configuration_has_a_code_of_its_own(
+    call: Call, tmp_path: Path, text: str | None, words: str, command: tuple[str, ...]
+) -> None:
+    path = tmp_path / "aerostat.toml"
+    if text is not None:
+        path.write_text(text)
+    code, out, err = call(*command, path)
+    assert (code, out) == (78, "")
     assert words in err
     assert err.count("\n") == 1
 
@@ -164,7 +186,7 @@ def test_a_second_interrupt_ends_it_at_once(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(running, "serve", serve)
     with pytest.raises(KeyboardInterrupt):
-        running.run_manager(config.Config(), running.Showing.JSON, None)
+        running.run_manager(config.Config(), running.Showing.JSON, None, config.Config)
 
 
 @pytest.mark.slow
@@ -186,6 +208,6 @@ def test_a_second_manager_is_refused(start: Start) -> None:
     first.stdout.readline()
     second = start()
     _, err = second.communicate(timeout=60)
-    assert second.returncode == 2
+    assert second.returncode == 69
     assert err.startswith("error: ")
     assert err.count("\n") == 1

@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aerostat.daemon.config import Config, load, loads, parse
+from aerostat.daemon.config import (
+    Amount,
+    Config,
+    ConfigError,
+    GuestConfig,
+    load,
+    loads,
+    own_settings,
+    parse,
+)
+from aerostat.daemon.config_text import written
 from aerostat.errors import UsageError
 from aerostat.units import GIB, MIB
 
@@ -78,25 +88,31 @@ def test_the_default_guarantee_is_a_quarter_and_at_least_64_mib(size: int, guara
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('manage = "yes"', "f.toml: manage: Expected `bool`, got `str`"),
-        ("intervall = 1", "f.toml: intervall: no such key; did you mean interval?"),
+        ('manage = "yes"', "f.toml:1: manage: Expected `bool`, got `str`"),
+        ("intervall = 1", "f.toml:1: intervall: no such key; did you mean interval?"),
         (
             "[host]\nbudget = 4",
-            'f.toml: host.budget: write it as text with a unit, such as "512MiB"',
+            'f.toml:2: host.budget: write it as text with a unit, such as "512MiB"',
         ),
-        ('[host]\nbudget = "4"', "f.toml: host.budget: not a size: '4'"),
-        ('[host]\nbudget = "0B"', "f.toml: host.budget: must be more than nothing"),
+        ('[host]\nbudget = "4"', "f.toml:2: host.budget: not a size: '4'"),
+        ('[host]\nbudget = "0B"', "f.toml:2: host.budget: must be more than nothing"),
         (
             '[host]\nbudget = "1GiB"\nreserve = "1%"',
-            "f.toml: host: must be either budget or reserve",
+            "f.toml:1: host: must be either budget or reserve",
         ),
-        ('[host]\nbugdet = "4GiB"', "f.toml: host.bugdet: no such key; did you mean budget?"),
-        ("[host]\nx = 1", "f.toml: host.x: no such key; there are: budget, reserve"),
+        ('[host]\nbugdet = "4GiB"', "f.toml:2: host.bugdet: no such key; did you mean budget?"),
+        (
+            "[host]\nx = 1",
+            "f.toml:2: host.x: no such key; there are: budget, ",
+        ),
         (
             '[[connector]]\nkind = "xen"',
-            "connector[0].kind: Invalid enum value 'xen'; write one of: qmp",
+            "f.toml:2: connector[0].kind: Invalid enum value 'xen'; write one of: qmp, libvirt",
         ),
-        ('[[connector]]\nkind = "qmp"', "connector[0].sockets: must be at least one path"),
+        (
+            '\n[[connector]]\nkind = "qmp"',
+            "f.toml:2: connector[0].sockets: must be at least",
+        ),
         ('[guest."a"]\nguarantee = "101%"', 'guest."a".guarantee: not a percentage'),
         ('[guest.a]\nguarantee = "2GiB"\nceiling = "1GiB"', 'guest."a".guarantee: must be at most'),
         ("[guests]\nshares = 0", "guests.shares: must be a number more than 0"),
@@ -108,6 +124,18 @@ def test_the_default_guarantee_is_a_quarter_and_at_least_64_mib(size: int, guara
         ("interval = 1\nsample_timeout = 1", "sample_timeout: must be seconds, from 0.01 to less"),
         ('on_exit = "panic"', "on_exit: Invalid enum value 'panic'; write one of: hold, release"),
         ("manage =", "f.toml: not TOML: Invalid value (at end of document)"),
+        ("a = 1\nmanage = yes", "f.toml:2: not TOML: Invalid value (at line 2, column 10)"),
+        (
+            '[[connector]]\nkind = "libvirt"\nsockets = ["/a"]',
+            "f.toml:3: connector[0].sockets",
+        ),
+        (
+            '[[connector]]\nkind = "qmp"\nsockets = ["/a"]\nagents = "/b"',
+            "f.toml:4: connector[0]",
+        ),
+        ("[host]\nmemory_high = true", "f.toml:2: host.memory_high: must be false, unless"),
+        ('[host]\ncgroup = "a"\nreserve = "1%"', "f.toml:1: host: must be either"),
+        ('[metrics]\nlisten = "9178"', "f.toml:2: metrics.listen: must be an address and a port"),
         ("x = " + "[" * 9999, "f.toml: nested too deeply"),
         ("x = " + "1" * 9999, "f.toml: not TOML: "),
         (f'[host]\nbudget = "{"9" * 400}g"', "host.budget: no machine has so much memory"),
@@ -144,6 +172,69 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> No
         path.write_bytes(content)
     with pytest.raises(UsageError, match=r"aerostat\.toml: cannot be read"):
         load(path)
+
+
+class TestDropIns:
+    @pytest.fixture
+    def main(self, tmp_path: Path) -> Path:
+        path = tmp_path / "aerostat.toml"
+        path.write_text(EXAMPLE, encoding="utf-8")
+        (tmp_path / "conf.d").mkdir()
+        return path
+
+    def add(self, main: Path, name: str, text: str) -> None:
+        (main.parent / "conf.d" / name).write_text(text, encoding="utf-8")
+
+    def test_they_replace_keys_in_the_order_of_their_names(self, main: Path) -> None:
+        self.add(main, "20-b.toml", "interval = 5\n")
+        self.add(main, "10-a.toml", 'interval = 4\n[guest."db-*"]\nshares = 7\n')
+        self.add(main, "notes.txt", "none of it")
+        self.add(main, ".30-hidden.toml", "interval = 6")
+        config = load(main)
+        assert config.interval == 5
+        promise = config.promise("db-2", "k", 4 * GIB)
+        assert (promise.guarantee, promise.shares) == (GIB, 7)
+
+    def test_they_add_connectors(self, main: Path) -> None:
+        self.add(main, "a.toml", '[[connector]]\nkind = "libvirt"\n')
+        config = load(main)
+        assert [connector.kind for connector in config.connector] == ["qmp", "libvirt"]
+
+    def test_a_mistake_is_told_with_its_own_file(self, main: Path) -> None:
+        self.add(main, "a.toml", '# one\n[[connector]]\nkind = "libvirt"\nuri = ""\n')
+        with pytest.raises(ConfigError, match=r"conf.d/a.toml:4: connector\[1\].uri: must be such"):
+            load(main)
+
+    def test_one_that_is_no_toml_is_told_so(self, main: Path) -> None:
+        self.add(main, "a.toml", "x = 1\n[")
+        with pytest.raises(ConfigError, match=r"conf.d/a.toml"):
+            load(main)
+
+
+class TestOwnSettings:
+    def test_they_say_more_than_all_guests_and_less_than_this_one(self) -> None:
+        config = loads(
+            '[guests]\nguarantee = "30%"\nshares = 5\n[guest.a]\nceiling = "3GiB"', "f.toml"
+        )
+        words = {"guarantee": "2GiB", "ceiling": "50%", "shares": "9", "managed": "no"}
+        own, problems = own_settings(words)
+        assert problems == ()
+        assert config.promise("b", "k", 4 * GIB, own) == (2 * GIB, 2 * GIB, 9, False)
+        assert config.promise("a", "k", 4 * GIB, own) == (2 * GIB, 3 * GIB, 9, False)
+
+    def test_what_is_wrong_is_left_out_and_told(self) -> None:
+        own, problems = own_settings(
+            {"guarantee": "lots", "shares": "-1", "managed": "perhaps", "ceiling": "1GiB", "x": "1"}
+        )
+        assert own == GuestConfig(ceiling=Amount(GIB))
+        assert len(problems) == 4
+        assert problems[0].startswith("its definition: guarantee: not a size: 'lots'")
+
+
+@pytest.mark.parametrize("text", [EXAMPLE, "", '[host]\nbudget = "1536MiB"\n[guest."a\\"b"]\n'])
+def test_what_is_written_reads_back_the_same(text: str) -> None:
+    config = loads(text)
+    assert loads(written(config)) == config
 
 
 KEYS = st.sampled_from(

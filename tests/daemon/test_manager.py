@@ -86,12 +86,13 @@ async def test_a_hung_guest_delays_others_once_and_then_never(house: House) -> N
     await house.start()
     await house.clock.advance(3.5)
     house.connector.hung.add("fake:b")
-    await house.clock.advance(1)
-    assert house.last.tick_duration == pytest.approx(0.4)  # of the limit of 0.5 s
+    await house.clock.advance(2)  # all are at rest by now, and looked at every other second
+    assert max(shown.tick_duration for shown in house.shown) == pytest.approx(0.4)  # of 0.5 s
     await house.clock.advance(10)
-    assert house.last.tick_duration == 0.0
+    assert {shown.tick_duration for shown in house.shown[-9:]} == {0.0}
     ages = {guest.name: guest.sample_age for guest in house.last.guests}
-    assert ages["a"] == ages["c"] == 0.0
+    assert known(ages["a"]) <= 1
+    assert known(ages["c"]) <= 1
     assert known(ages["b"]) > 9
     hung = next(guest for guest in house.last.guests if guest.name == "b")
     assert hung.error == "no answer"

@@ -15,9 +15,10 @@ import pytest
 from aerostat.daemon import paths, protect
 from aerostat.daemon.client import Client
 from aerostat.daemon.config import parse
+from aerostat.daemon.host_keeper import HostKeeper
 from aerostat.daemon.journal_reading import JournalReader
 from aerostat.daemon.savefile import Lock
-from aerostat.daemon.service import host_reader, serve
+from aerostat.daemon.service import Extras, serve
 from aerostat.daemon.snapshot import MoveRow, Snapshot
 from aerostat.errors import LinkError, UsageError
 from aerostat.host.meminfo import read_meminfo
@@ -114,12 +115,12 @@ def test_a_state_directory_that_cannot_be(tmp_path: Path) -> None:
 
 
 def test_the_host_as_configured() -> None:
-    fixed = host_reader(parse({"host": {"budget": "3GiB"}}, "test"))(0)
+    fixed = HostKeeper(parse({"host": {"budget": "3GiB"}}, "test")).read(0)
     assert fixed.budget == 3 * GIB
     total = read_meminfo().total
-    most = host_reader(parse({}, "test"))(total)
+    most = HostKeeper(parse({}, "test")).read(total)
     assert most.budget == total - int(total * 0.10)
-    none = host_reader(parse({"host": {"reserve": "100%"}}, "test"))(total)
+    none = HostKeeper(parse({"host": {"reserve": "100%"}}, "test")).read(total)
     assert none.budget == 0
 
 
@@ -200,6 +201,6 @@ async def test_watchers_and_a_stop_by_signal(tmp_path: Path) -> None:
 
     table = {"state_directory": str(tmp_path), "api": {"enabled": False}}
     config = parse(table | {"journal": {"enabled": False}, "host": {"budget": "1GiB"}}, "test")
-    await asyncio.wait_for(serve(config, [], watchers=[watch], protected=False), 20)
+    await asyncio.wait_for(serve(config, [], extras=Extras([watch]), protected=False), 20)
     assert len(seen) >= 1
     assert seen[0].journal == "off"

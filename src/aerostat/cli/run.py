@@ -14,7 +14,8 @@ from aerostat.errors import UsageError
     short_help="Run the manager here, with a view of it.",
     epilog="""\b
 Examples:
-  aerostat run --qmp '/run/vm/*.qmp'                          watch; change nothing
+  aerostat run --libvirt qemu:///system                       watch; change nothing
+  aerostat run --qmp '/run/vm/*.qmp'                          the same, without libvirt
   aerostat run --qmp '/run/vm/*.qmp' --manage --budget 24GiB  move balloons
   aerostat run --qmp '/run/vm/*.qmp' --for 60 --json          a minute of JSON lines
   aerostat run --config /etc/aerostat/aerostat.toml           as a service would
@@ -23,6 +24,13 @@ Examples:
 A guest of plain QEMU needs a balloon and a monitor of its own:
   qemu-system-x86_64 ... -device virtio-balloon -qmp unix:/run/vm/web1.qmp,server,nowait
 """,
+)
+@click.option(
+    "--libvirt",
+    "uris",
+    metavar="URI",
+    multiple=True,
+    help="The libvirtd whose domains are the guests, such as qemu:///system.",
 )
 @qmp_option("Guests' QMP sockets, with wildcards; may be given several times.")
 @click.option("--manage", is_flag=True, help="Move balloons. Without it nothing is ever changed.")
@@ -42,6 +50,7 @@ A guest of plain QEMU needs a balloon and a monitor of its own:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON snapshot a line, each tick.")
 def command(
     globs: tuple[str, ...],
+    uris: tuple[str, ...],
     config_path: Path | None,
     limit: float | None,
     *,
@@ -55,6 +64,7 @@ def command(
     guests then keep the sizes that they have.
     """
     # All of the manager (NumPy, asyncio) is behind this import.
+    from aerostat.cli.config import read
     from aerostat.cli.running import Showing, run_manager
     from aerostat.daemon import config, paths
 
@@ -62,14 +72,17 @@ def command(
         raise UsageError(f"--for takes seconds, more than 0, not {limit:g}")
     if config_path is None and paths.config_file().exists():
         config_path = paths.config_file()
-    settings = config.load(config_path, overrides(globs, **options))
+    said = overrides(globs, uris, **options)
+    settings = read(config_path, said)
     if not settings.connector:
-        raise UsageError("no guests are named; say where their QMP sockets are: --qmp GLOB")
-    run_manager(settings, Showing.choose(view=view, as_json=as_json), limit)
+        raise UsageError("no guests are named; say where they are: --libvirt URI or --qmp GLOB")
+    showing = Showing.choose(view=view, as_json=as_json)
+    run_manager(settings, showing, limit, lambda: config.load(config_path, said))
 
 
 def overrides(
     globs: tuple[str, ...],
+    uris: tuple[str, ...] = (),
     *,
     manage: bool = False,
     budget: int | None = None,
@@ -91,6 +104,9 @@ def overrides(
         values["host"] = {"reserve": reserve, "budget": None}
     if socket is not None:
         values["api"] = {"socket": str(socket)}
+    connectors: list[dict[str, Any]] = [{"kind": "libvirt", "uri": uri} for uri in uris]
     if globs:
-        values["connector"] = [{"kind": "qmp", "sockets": list(globs)}]
+        connectors.append({"kind": "qmp", "sockets": list(globs)})
+    if connectors:
+        values["connector"] = connectors
     return values

@@ -19,6 +19,9 @@ class Clock(Protocol):
     def wall(self) -> float:
         """Return seconds since the epoch, as the host believes; they may jump."""
 
+    def suspended(self) -> float:
+        """Return the seconds that the host was suspended since its start."""
+
     async def sleep(self, seconds: float) -> None:
         """Return after `seconds`."""
 
@@ -33,6 +36,10 @@ class SystemClock:
     def wall(self) -> float:
         """Return CLOCK_REALTIME."""
         return time.time()
+
+    def suspended(self) -> float:
+        """Return by how much CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
         """Return after `seconds`."""

@@ -5,6 +5,7 @@ later one replaces single keys of an earlier one, and adds `[[connector]]` table
 files.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from aerostat.errors import UsageError
 
 DROP_INS = "conf.d"
 _ARRAY = "connector"
+_AT_LINE = re.compile(r"\(at line (\d+), column \d+\)$")
 # A configuration larger than this is none; bounds what is read into memory.
 _LARGEST_FILE = 4 << 20
 
@@ -38,7 +40,9 @@ class Document(NamedTuple):
         except RecursionError as error:
             raise ConfigError(f"{name}: nested too deeply") from error
         except ValueError as error:  # TOMLDecodeError is one; so is an integer of 5 000 digits
-            raise ConfigError(f"{name}: not TOML: {error}") from error
+            where = _AT_LINE.search(str(error))
+            place = f"{name}:{where[1]}" if where else name
+            raise ConfigError(f"{place}: not TOML: {error}") from error
 
     @classmethod
     def read(cls, path: Path) -> "Document":

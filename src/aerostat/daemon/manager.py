@@ -5,14 +5,13 @@ is ever changed. Touches guests through connectors, the host through the functio
 the files through `Journal` and `SaveFile`.
 """
 
-import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from aerostat.daemon.clock import Clock, SystemClock, wait_for_all
+from aerostat.daemon.clock import Clock, SystemClock
 from aerostat.daemon.config import Config
 from aerostat.daemon.explaining import explanation, values_of
 from aerostat.daemon.journal import JournalLike, NoJournal
@@ -20,10 +19,11 @@ from aerostat.daemon.names import clean_text
 from aerostat.daemon.orders import Orders
 from aerostat.daemon.reservations import Reservation
 from aerostat.daemon.sampler import Seen
-from aerostat.daemon.savefile import SaveFile
+from aerostat.daemon.savefile import Saved, SaveFile
 from aerostat.daemon.snapshot import GuestRow, MoveRow, ReservationRow, Snapshot
 from aerostat.daemon.thinking import Thinker
 from aerostat.daemon.tick import ReadHost, Ticker
+from aerostat.daemon.waking import Waking
 from aerostat.engine.settings import Settings
 from aerostat.errors import UsageError
 from aerostat.hypervisors.base import Connector, Examination
@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 _SAVE_EVERY = 10.0
 _CLOSE_LIMIT = 2.0
 _EXAMINE_LIMIT = 5.0
+# When a balloon is looked at after it was asked to move, seconds.
+_CLOSE_LOOKS = (0.05, 0.1, 0.2, 0.4)
 
 Watcher = Callable[[Snapshot, Sequence[MoveRow]], None]
 
@@ -74,7 +76,7 @@ class Manager:
         )
         self._logbook = self._ticker.logbook
         self._save_file = save_file
-        self._stopping = asyncio.Event()
+        self._waking = Waking(self._clock)
         self._config_loaded = self._clock.wall()
         self._saved = self._clock.monotonic()
 
@@ -84,6 +86,11 @@ class Manager:
     def config(self) -> Config:
         """The configuration that holds."""
         return self._ticker.config
+
+    @property
+    def connectors(self) -> Sequence[Connector]:
+        """The connectors, in the order of the configuration."""
+        return self._ticker.sampler.connectors
 
     @property
     def recent_moves(self) -> deque[MoveRow]:
@@ -123,7 +130,37 @@ class Manager:
 
     def stop(self) -> None:
         """Ask the manager to end; `run` returns when it has."""
-        self._stopping.set()
+        self._waking.stop()
+
+    def wake(self) -> None:
+        """Have the next tick begin at once: the host is under pressure."""
+        self._waking.wake()
+
+    def change(
+        self, config: Config, connectors: Sequence[Connector], settings: Settings, problem: str
+    ) -> None:
+        """Go by `config` from the next tick on; `problem` is what of it waits for the next start.
+
+        Connectors that are here already keep their connections.
+        """
+        self._ticker.change(config, connectors, settings)
+        self._config_loaded = self._clock.wall()
+        self.config_problem = problem
+        self._logbook.record("reloaded", problem)
+        self._waking.wake()
+
+    def refuse(self, problem: str) -> None:
+        """Say what was wrong with a new configuration; the old one holds."""
+        self.config_problem = problem
+        self._logbook.record("problem", problem)
+        log.warning("%s", problem)
+
+    def tell(self, what: str, problem: str) -> None:
+        """Say what is wrong with `what`, or with "" that nothing is."""
+        if problem:
+            self._logbook.say(what, problem)
+        else:
+            self._logbook.solve(what)
 
     async def reload(self) -> str | None:
         """Read the configuration again; the old one holds where that fails.
@@ -145,6 +182,7 @@ class Manager:
             self._orders.pins.pop(key, None)
         else:
             self._orders.pin(key, size)
+        self._ordered()
 
     def hold(self, key: str, note: str = "", *, dry_run: bool = False) -> None:
         """Leave a guest as it is until `resume`, for the reason `note`."""
@@ -152,6 +190,7 @@ class Manager:
         if not dry_run:
             self._orders.hold(key, note)
             self._logbook.record("held", f"{seen.info.name}: {self._orders.holds[key]}")
+            self._ordered()
 
     def resume(self, key: str, *, dry_run: bool = False) -> None:
         """Manage a guest again that was held."""
@@ -160,6 +199,7 @@ class Manager:
         if not dry_run:
             del self._orders.holds[key]
             self._logbook.record("resumed", key)
+            self._ordered()
 
     def release_guest(self, key: str | None, *, dry_run: bool = False) -> tuple[str, ...]:
         """Give a guest, or all, memory back as far as the ledger covers it now; return their keys.
@@ -173,6 +213,8 @@ class Manager:
         moves = [move for move in self._ticker.releases(key) if move.key not in orders.pins]
         for move in moves if not dry_run else ():
             orders.release(move.key, move.to_size, now)
+        if moves and not dry_run:
+            self._ordered()
         return tuple(move.key for move in moves)
 
     def reserve(self, name: str, size: int, lease: float, *, dry_run: bool = False) -> Reservation:
@@ -184,14 +226,18 @@ class Manager:
             return self._orders.reservations.checked(name, size, lease, now)
         made = self._orders.reservations.make(name, size, lease, now)
         self._logbook.record("reserved", f"{format_size(size)} for {name}, {lease:g} s")
+        self._ordered()
         return made
 
     def renew(self, name: str, lease: float, *, dry_run: bool = False) -> Reservation:
         """Have a reservation last `lease` seconds from now."""
         reservations, now = self._orders.reservations, self._clock.monotonic()
         size = reservations.of(name).size
-        change = reservations.checked if dry_run else reservations.make
-        return change(name, size, lease, now)
+        if dry_run:
+            return reservations.checked(name, size, lease, now)
+        renewed = reservations.make(name, size, lease, now)
+        self._ordered()
+        return renewed
 
     def cancel(self, name: str, *, dry_run: bool = False) -> None:
         """End a reservation."""
@@ -199,6 +245,12 @@ class Manager:
         if not dry_run:
             self._orders.reservations.cancel(name)
             self._logbook.record("reservation ended", f"{name}: cancelled")
+            self._ordered()
+
+    def _ordered(self) -> None:
+        """Carry out what was just ordered, and keep it, without waiting for the next tick."""
+        self._saved = self._clock.monotonic() - _SAVE_EVERY
+        self._waking.wake()
 
     @property
     def _orders(self) -> Orders:
@@ -241,23 +293,35 @@ class Manager:
     async def run(self) -> None:
         """Manage until `stop` is called."""
         if self._save_file is not None:
-            loaded = self._save_file.load(self._clock.monotonic())
-            self._ticker.thinker.state, self._ticker.orders = loaded
+            saved = self._save_file.load(self._clock.monotonic())
+            self._ticker.thinker.state, self._ticker.orders = saved.state, saved.orders
+            self._ticker.sampler.linger(saved.guests)
         self._logbook.record("started", "manages" if self.config.manage else "observes")
         try:
             await self._ticker.sampler.start(self.config.sample_limit)
-            while not self._stopping.is_set():
+            while not self._waking.stopping.is_set():
                 began = self._clock.monotonic()
                 await self._guarded_tick(began)
-                await self._rest(began + self.config.interval)
+                await self._watch_movers(began)
+                await self._waking.rest(began, self.config.interval)
         finally:
             await self._end()
 
-    async def _rest(self, until: float) -> None:
-        # Counted from the tick's beginning: one that took too long is not made up for by a burst.
-        stopped = asyncio.ensure_future(self._stopping.wait())
-        await wait_for_all(self._clock, [stopped], max(0.0, until - self._clock.monotonic()))
-        stopped.cancel()
+    async def _watch_movers(self, began: float) -> None:
+        """Follow the balloons that move closely; begin the next tick when that helps somebody."""
+        asked = self._clock.monotonic()
+        for after in _CLOSE_LOOKS:
+            if asked + after >= began + self.config.interval or not self._ticker.has_movers():
+                return
+            if await self._waking.sleep_until(asked + after):
+                return
+            try:
+                if await self._ticker.watch_movers():
+                    self._waking.wake()
+                    return
+            except Exception as error:  # as with a tick
+                self._logbook.say("tick", _fault("balloons are not followed", error))
+                log.debug("following failed", exc_info=True)
 
     async def _guarded_tick(self, began: float) -> None:
         try:
@@ -265,9 +329,10 @@ class Manager:
             self._logbook.solve("tick")
             self._publish(snapshot)
         except Exception as error:  # a fault of ours must not leave squeezed guests alone for ever
-            text = clean_text(f"not finished: {type(error).__name__}: {error}")
-            self._logbook.say("tick", text)
+            self._logbook.say("tick", _fault("not finished", error))
             log.debug("tick failed", exc_info=True)
+        if self._clock.monotonic() - self._saved >= _SAVE_EVERY:
+            self._save()
 
     def _publish(self, snapshot: Snapshot) -> None:
         disk = self._save_file.problem if self._save_file else ""
@@ -286,10 +351,12 @@ class Manager:
                 log.exception("a view failed, and is not shown any more")
                 self.watchers.remove(watcher)
 
-    def _save(self, now: float) -> None:
-        self._saved = now
+    def _save(self) -> None:
+        self._saved = self._clock.monotonic()
         if self._save_file is not None:
-            self._save_file.save(self._ticker.thinker.state, self._ticker.orders)
+            ticker = self._ticker
+            guests = ticker.sampler.remembered()
+            self._save_file.save(Saved(ticker.thinker.state, ticker.orders, guests))
 
     async def _end(self) -> None:
         await self._ticker.requests.finish(self.config.request_timeout)
@@ -297,7 +364,11 @@ class Manager:
             await self._ticker.release_all()
         if self._save_file is not None:
             self._save_file.finish(_CLOSE_LIMIT)
-            self._save(self._clock.monotonic())
+            self._save()
             self._save_file.finish(_CLOSE_LIMIT)
         await self._ticker.sampler.close(_CLOSE_LIMIT)
         self._logbook.record("stopped", self.config.on_exit)
+
+
+def _fault(effect: str, error: Exception) -> str:
+    return clean_text(f"{effect}: {type(error).__name__}: {error}")

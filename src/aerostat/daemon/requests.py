@@ -40,7 +40,7 @@ class Requests:
 
     def __init__(self, clock: Clock, limit: float, ended: Callable[[Request], None]) -> None:
         self._clock = clock
-        self._limit = limit
+        self.limit = limit
         self._ended = ended
         self._under_way: dict[str, Request] = {}
         self.accepted: dict[str, int] = {}
@@ -87,7 +87,7 @@ class Requests:
 
     async def _send(self, request: Request, guest: Seen) -> None:
         key, size = request.move.key, request.move.to_size
-        setting = asyncio.create_task(guest.connector.set_target(guest.raw_key, size, self._limit))
+        setting = asyncio.create_task(guest.connector.set_target(guest.raw_key, size, self.limit))
         try:
             request.outcome = await self._outcome(setting)
             if request.outcome == ACCEPTED:
@@ -106,8 +106,8 @@ class Requests:
             del self._under_way[key]
 
     async def _outcome(self, setting: "asyncio.Task[None]") -> str:
-        if not await wait_for_all(self._clock, [setting], self._limit * _GRACE):
-            return f"failed: no answer within {self._limit:g} s"
+        if not await wait_for_all(self._clock, [setting], self.limit * _GRACE):
+            return f"failed: no answer within {self.limit:g} s"
         error = asyncio.CancelledError() if setting.cancelled() else setting.exception()
         if error is None:
             return ACCEPTED

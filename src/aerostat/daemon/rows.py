@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from aerostat.balloon.statistics import NAMES, Tag
 from aerostat.daemon.columns import sample_time
 from aerostat.daemon.orders import Orders
+from aerostat.daemon.pace import Pace
 from aerostat.daemon.promises import Promises
 from aerostat.daemon.rates import Rates
 from aerostat.daemon.sampler import Seen
@@ -31,6 +32,7 @@ class Picture:
     orders: Orders
     last_moves: Mapping[str, MoveRow]
     accepted: Mapping[str, int]
+    pace: Pace
 
     def guests(self, seen: Sequence[Seen]) -> tuple[GuestRow, ...]:
         """Return a row for each guest, by name."""
@@ -91,6 +93,10 @@ class Picture:
             uuid=info.uuid,
             connector=seen.connector.name,
             way=reading.way,
+            condition_since=_known(max(self.now - plan.condition_since[place], 0.0)),
+            speed_up=_known(plan.speed_up[place]),
+            speed_down=_known(plan.speed_down[place]),
+            next_sample=self.pace.next_look(info.key, self.now),
             block_read_rate=rates.block_reads,
             held_by_operator=info.key in self.orders.holds,
             statistics=named_statistics(figures),

@@ -8,10 +8,11 @@ Talks to connectors only.
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from aerostat.daemon.clock import Clock, wait_for_all
+from aerostat.daemon.lingering import LINGER, Absent, Remembered
 from aerostat.daemon.names import clean_key, clean_name, clean_text
 from aerostat.daemon.snapshot import ConnectorRow
 from aerostat.errors import AerostatError
@@ -24,6 +25,8 @@ _LARGEST_SIZE = 1 << 53
 
 # A connector gets this part of the round's limit, so that it can answer within it.
 _CONNECTOR_PART = 0.8
+
+IsDue = Callable[[str], bool]
 
 
 @dataclass(slots=True, eq=False)
@@ -74,16 +77,21 @@ def _fault(answer: Reading | AerostatError | None) -> str:
 
 
 class _Source:
-    """One connector: the guests it knows, and its two lanes."""
+    """One connector: the guests it knows, and its two lanes.
 
-    def __init__(self, connector: Connector) -> None:
+    `recall` returns what was last read of a guest that it has just found, if anything.
+    """
+
+    def __init__(self, connector: Connector, recall: Callable[[str], Reading | None]) -> None:
         self.connector = connector
+        self._recall = recall
         self.guests: dict[str, Seen] = {}
         self.prompt: asyncio.Task[None] | None = None
         self.slow: asyncio.Task[None] | None = None
         self.since = 0.0
         self.error = ""
         self.left_out = 0
+        self.started = False
 
     @property
     def tasks(self) -> list["asyncio.Task[None]"]:
@@ -91,24 +99,32 @@ class _Source:
 
     async def start(self) -> None:
         """Start the connector."""
+        self.started = True
         await self._guarded(self.connector.start())
 
     async def close(self) -> None:
         """Close the connector."""
         await self._guarded(self.connector.close())
 
-    def begin(self, now: float, limit: float) -> None:
+    def begin(self, now: float, limit: float, is_due: IsDue) -> None:
         """Start a round in each lane that has none under way."""
         if self.prompt is None or self.prompt.done():
             self.since = now
-            self.prompt = asyncio.create_task(self._guarded(self._round(limit)))
+            self.prompt = asyncio.create_task(self._guarded(self._round(limit, is_due)))
         failing = [seen for seen in self.guests.values() if seen.error]
         if failing and (self.slow is None or self.slow.done()):
             self.slow = asyncio.create_task(self._guarded(self._sample(failing, limit)))
 
-    async def _round(self, limit: float) -> None:
+    async def look_at(self, keys: Collection[str], limit: float) -> None:
+        """Read these guests now, unless something is wrong or under way."""
+        if self.prompt is None or self.prompt.done():
+            guests = [seen for key, seen in self.guests.items() if key in keys and not seen.error]
+            await self._guarded(self._sample(guests, limit))
+
+    async def _round(self, limit: float, is_due: IsDue) -> None:
         self._meet(await self.connector.guests())
-        await self._sample([seen for seen in self.guests.values() if not seen.error], limit)
+        due = [seen for seen in self.guests.values() if not seen.error and is_due(seen.info.key)]
+        await self._sample(due, limit)
         self.error = ""
 
     async def _sample(self, guests: Sequence[Seen], limit: float) -> None:
@@ -158,7 +174,7 @@ class _Source:
                 key=key, name=clean_name(info.name), source=clean_name(info.source)
             )
             if known is None:
-                known = Seen(clean, info.key, self.connector)
+                known = Seen(clean, info.key, self.connector, self._recall(key))
                 log.info("%s: found (%s)", key, clean.name)
             known.info = clean
             met[key] = known
@@ -172,8 +188,15 @@ class Sampler:
     """All connectors together."""
 
     def __init__(self, connectors: Sequence[Connector], clock: Clock) -> None:
-        self._sources = [_Source(connector) for connector in connectors]
+        self._sources = [_Source(connector, self._recall) for connector in connectors]
         self._clock = clock
+        self._lingering: dict[str, tuple[Seen, float]] = {}
+        self._asides: set[asyncio.Task[None]] = set()
+
+    @property
+    def connectors(self) -> list[Connector]:
+        """The connectors there are."""
+        return [source.connector for source in self._sources]
 
     @property
     def guests(self) -> list[Seen]:
@@ -182,7 +205,38 @@ class Sampler:
         for source in self._sources:
             for key, guest in source.guests.items():
                 seen.setdefault(key, guest)
+        now = self._clock.monotonic()
+        for key, (guest, until) in list(self._lingering.items()):
+            if key in seen or until <= now:
+                del self._lingering[key]
+            else:
+                seen[key] = guest
         return list(seen.values())
+
+    def linger(self, guests: Iterable[Remembered]) -> None:
+        """Have guests of the last manager here until a connector has found them (`lingering`)."""
+        now = self._clock.monotonic()
+        for guest in guests:
+            self._linger(Seen(guest.info, guest.raw_key, Absent(), guest.reading(now)))
+
+    def remembered(self) -> list[Remembered]:
+        """Return what the next manager should know of the guests."""
+        return [
+            Remembered(
+                *(seen.info.key, seen.raw_key, seen.info.name, seen.info.source, seen.info.uuid),
+                *(reading.max_size, reading.guest_size, reading.held),
+            )
+            for seen in self.guests
+            if (reading := seen.reading) is not None
+        ]
+
+    def _linger(self, guest: Seen) -> None:
+        guest.connector, guest.error = Absent(), "not found yet"
+        self._lingering[guest.info.key] = guest, self._clock.monotonic() + LINGER
+
+    def _recall(self, key: str) -> Reading | None:
+        guest, _ = self._lingering.get(key, (None, 0.0))
+        return guest.reading if guest else None
 
     @property
     def problems(self) -> list[str]:
@@ -205,23 +259,73 @@ class Sampler:
 
     async def start(self, limit: float) -> None:
         """Start the connectors, together, and wait at most `limit` seconds for them."""
-        tasks = [asyncio.create_task(source.start()) for source in self._sources]
-        await wait_for_all(self._clock, tasks, limit)
+        await self._start(self._sources, limit)
 
-    async def look(self, limit: float) -> None:
-        """Bring what is known of the guests up to date, within `limit` seconds."""
+    async def look(self, limit: float, is_due: IsDue = lambda _: True) -> None:
+        """Bring what is known of the guests that are due up to date, within `limit` seconds.
+
+        `is_due` is given a guest's key.
+        """
         now = self._clock.monotonic()
         for source in self._sources:
-            source.begin(now, limit * _CONNECTOR_PART)
+            source.begin(now, limit * _CONNECTOR_PART, is_due)
         prompt = [source.prompt for source in self._sources if source.prompt is not None]
         await wait_for_all(self._clock, prompt, limit)
 
+    async def look_at(self, keys: Collection[str], limit: float) -> None:
+        """Bring what is known of these guests up to date, within `limit` seconds."""
+        looks = [
+            asyncio.create_task(source.look_at(keys, limit * _CONNECTOR_PART))
+            for source in self._sources
+            if keys & source.guests.keys()
+        ]
+        await wait_for_all(self._clock, looks, limit)
+        for look in looks:
+            look.cancel()
+
+    def age(self, seconds: float) -> None:
+        """Have all that was sampled be older by `seconds`: the host was suspended."""
+        for guest in self.guests:
+            if guest.reading is not None and guest.reading.sampled_at is not None:
+                made = guest.reading.sampled_at - seconds
+                guest.reading = replace(guest.reading, sampled_at=made)
+
+    def connect(self, connectors: Sequence[Connector], limit: float) -> None:
+        """Have these connectors from now on, without waiting for those that start or end.
+
+        Those that are here already keep their connections.
+        """
+        here = {id(source.connector): source for source in self._sources}
+        self._sources = [
+            here.pop(id(made)) if id(made) in here else _Source(made, self._recall)
+            for made in connectors
+        ]
+        for source in here.values():
+            for guest in source.guests.values():
+                self._linger(guest)
+        fresh = [source for source in self._sources if not source.started]
+        self._aside(self._start(fresh, limit))
+        self._aside(self._close(list(here.values()), limit))
+
     async def close(self, limit: float) -> None:
         """End what is under way and close the connectors, waiting at most `limit` seconds."""
-        tasks = [task for source in self._sources for task in source.tasks]
+        await self._close(self._sources, limit)
+        await wait_for_all(self._clock, self._asides, limit)
+
+    async def _start(self, sources: Sequence[_Source], limit: float) -> None:
+        tasks = [asyncio.create_task(source.start()) for source in sources]
+        await wait_for_all(self._clock, tasks, limit)
+
+    async def _close(self, sources: Sequence[_Source], limit: float) -> None:
+        tasks = [task for source in sources for task in source.tasks]
         for task in tasks:
             task.cancel()
-        closing = [asyncio.create_task(source.close()) for source in self._sources]
+        closing = [asyncio.create_task(source.close()) for source in sources]
         await wait_for_all(self._clock, [*tasks, *closing], limit)
         for task in closing:
             task.cancel()
+
+    def _aside(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.create_task(work)
+        self._asides.add(task)
+        task.add_done_callback(self._asides.discard)

@@ -11,10 +11,11 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
+from aerostat.daemon.lingering import Remembered, restored
 from aerostat.daemon.names import clean_text
 from aerostat.daemon.orders import Orders
 from aerostat.engine.state import State
@@ -61,6 +62,14 @@ class Lock:
         os.close(self._descriptor)
 
 
+class Saved(NamedTuple):
+    """What one manager leaves for the next: what it learned, what it was told, whom it saw."""
+
+    state: State
+    orders: Orders
+    guests: Sequence[Remembered]
+
+
 class SaveFile:
     """The state file at `path`. `problem` is what is wrong with it, or ""."""
 
@@ -69,8 +78,8 @@ class SaveFile:
         self.problem = ""
         self._writer: threading.Thread | None = None
 
-    def load(self, now: float) -> tuple[State, Orders]:
-        """Return the saved state and the operators' orders; empty ones where there are none.
+    def load(self, now: float) -> Saved:
+        """Return what was saved; nothing where nothing was.
 
         `now` is monotonic seconds. A file that cannot be used is kept aside, said in the log, and
         otherwise ignored. What was learned before the host restarted is about guests that are gone,
@@ -79,13 +88,14 @@ class SaveFile:
         try:
             saved = self._read()
             if saved["boot"] == boot_id():
-                return State.from_dict(saved["engine"]), Orders.from_dict(saved, now)
-            return State.empty(), Orders.from_dict(saved, None)
+                state = State.from_dict(saved["engine"])
+                return Saved(state, Orders.from_dict(saved, now), restored(saved.get("guests", [])))
+            return Saved(State.empty(), Orders.from_dict(saved, None), [])
         except FileNotFoundError:
-            return State.empty(), Orders()
+            return Saved(State.empty(), Orders(), [])
         except Exception as error:  # noqa: BLE001 - whatever is in it, a manager must start
             self._set_aside(error)
-            return State.empty(), Orders()
+            return Saved(State.empty(), Orders(), [])
 
     def _read(self) -> Any:
         if self.path.stat().st_size > _LARGEST_FILE:
@@ -95,13 +105,14 @@ class SaveFile:
             raise UsageError(f"it has version {saved['version']}, not {VERSION}")
         return saved
 
-    def save(self, state: State, orders: Orders) -> None:
+    def save(self, what: Saved) -> None:
         """Write it all in the background, unless the last writing is still under way."""
         if self._writer is not None and self._writer.is_alive():
             self.problem = f"{self.path}: the disk is slow"
             return
-        saved = {"version": VERSION, "boot": boot_id(), "engine": state.to_dict()}
-        saved |= orders.to_dict()
+        saved = {"version": VERSION, "boot": boot_id(), "engine": what.state.to_dict()}
+        saved |= what.orders.to_dict()
+        saved["guests"] = what.guests
         write: Callable[[], None] = lambda: self._write(saved)  # noqa: E731
         self._writer = threading.Thread(target=write, name="state", daemon=True)
         self._writer.start()

@@ -4,120 +4,162 @@ Touches what those touch, and the process itself.
 """
 
 import asyncio
+import contextlib
 import logging
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
-import msgspec
-
-from aerostat.daemon.config import Amount, Config
+from aerostat.daemon.config import Config
+from aerostat.daemon.host_keeper import HostKeeper
 from aerostat.daemon.journal import Journal
 from aerostat.daemon.manager import Manager, Watcher
 from aerostat.daemon.protect import notify, protect
+from aerostat.daemon.recording import about
+from aerostat.daemon.reload import Reloader
 from aerostat.daemon.savefile import Lock, SaveFile
-from aerostat.daemon.snapshot import MoveRow, Snapshot
+from aerostat.daemon.settings import settings_of
+from aerostat.daemon.watchdog import Watchdog, reloading
 from aerostat.engine.settings import Settings
-from aerostat.host.budget import Budget, HostReading, read_host
-from aerostat.host.meminfo import read_meminfo
+from aerostat.errors import UsageError
 from aerostat.hypervisors.base import Connector
+
+if TYPE_CHECKING:
+    from aerostat.daemon.api_handlers import Exposition
 
 log = logging.getLogger(__name__)
 
-# Kept for the host itself where the configuration is silent: its kernel, its services, and the
-# page cache of its disks' images.
-_DEFAULT_RESERVE = Amount(fraction=0.10)
+
+class Server(Protocol):
+    """Something that serves while the manager runs."""
+
+    async def start(self) -> None:
+        """Begin. Raises `UsageError` where that cannot be."""
+
+    async def close(self) -> None:
+        """End."""
 
 
-def host_reader(config: Config) -> Callable[[int], HostReading]:
-    """Return the function that tells a `Manager` of this configuration about its host.
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What a face adds to the service.
 
-    Raises `MissingError` where the host's memory cannot be read.
+    `watchers` are called after each tick, `servers` serve while the manager runs, and `metrics`
+    is what the API's ``/metrics`` answers.
     """
-    if config.host.budget is not None:
-        budget = Budget(size=config.host.budget)
-    else:
-        reserve = config.host.reserve or _DEFAULT_RESERVE
-        budget = Budget(reserve=reserve.of(read_meminfo().total))
-    return lambda held: read_host(budget, held)
+
+    watchers: Sequence[Watcher] = ()
+    servers: Sequence[Server] = ()
+    metrics: "Exposition | None" = None
 
 
 async def serve(
     config: Config,
     connectors: Sequence[Connector],
     *,
-    watchers: Sequence[Watcher] = (),
+    extras: Extras | None = None,
+    read_config: Callable[[], Config] | None = None,
     settings: Settings | None = None,
     protected: bool = True,
 ) -> None:
     """Run a manager until SIGTERM or SIGINT. Raises `UsageError` where another one runs.
 
-    `watchers` are called after each tick. `protected` must be false in a process that starts
-    guests: they would inherit what protects the manager from the OOM killer.
+    `read_config` reads the configuration again, for SIGHUP. `protected` must be false in a process
+    that starts guests: they would inherit what protects the manager from the OOM killer.
     """
-    lock = Lock.take(config.state_path)
-    try:
-        settings = settings or Settings(mode=config.mode)
+    extras = extras or Extras()
+    settings = settings or settings_of(config)
+    async with AsyncExitStack() as stack:
+        lock = Lock.take(config.state_path)
+        stack.callback(lock.release)
         if protected:
             for text in protect():
                 log.info("%s", text)
-        journal = _journal(config, settings)
-        try:
-            manager = Manager(
-                config,
-                connectors,
-                host=host_reader(config),
-                journal=journal,
-                save_file=SaveFile(config.state_path / "state.json"),
-                settings=settings,
-            )
-            manager.watchers += [*watchers, _notify_systemd]
-            await _run(manager, config)
-        finally:
-            if journal is not None:
-                await asyncio.to_thread(journal.close)
-    finally:
-        lock.release()
+        host = HostKeeper(config)
+        stack.callback(host.close)
+        manager = Manager(
+            config,
+            connectors,
+            host=host.read,
+            journal=await stack.enter_async_context(_journal(config, settings)),
+            save_file=SaveFile(config.state_path / "state.json"),
+            settings=settings,
+        )
+        if read_config is not None:
+            manager.reloader = Reloader(manager, host, read_config).reload
+        watchdog = Watchdog()
+        manager.watchers += [*extras.watchers, watchdog.saw]
+        stack.enter_context(_signals(manager))
+        for server in [*_api(manager, config, extras), *extras.servers]:
+            await server.start()
+            stack.push_async_callback(server.close)
+        manager.tell("memory.high", host.start(manager.wake))
+        await _run(manager, watchdog)
 
 
-async def _run(manager: Manager, config: Config) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, manager.stop)
+async def _run(manager: Manager, watchdog: Watchdog) -> None:
+    pinging = asyncio.create_task(watchdog.run())
     try:
-        if not config.api.enabled:
-            await manager.run()
-            return
+        await manager.run()
+    finally:
+        notify("STOPPING=1")
+        pinging.cancel()
+
+
+def _api(manager: Manager, config: Config, extras: Extras) -> Iterator[Server]:
+    if config.api.enabled:
         # Imported here: aiohttp weighs more than all the rest of the manager.
         from aerostat.daemon.api import Api  # noqa: PLC0415
 
-        api = Api(manager, config.socket_path, config.api.mode)
-        await api.start()
-        try:
-            await manager.run()
-        finally:
-            await api.close()
+        api = config.api
+        yield Api(manager, config.socket_path, api.mode, group=api.group, metrics=extras.metrics)
+
+
+@contextmanager
+def _signals(manager: Manager) -> Iterator[None]:
+    """Stop by SIGTERM and SIGINT, reload by SIGHUP."""
+    loop = asyncio.get_running_loop()
+    reloads: set[asyncio.Task[None]] = set()
+
+    def reload() -> None:
+        task = loop.create_task(_reload(manager))
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    handlers = {signal.SIGTERM: manager.stop, signal.SIGINT: manager.stop, signal.SIGHUP: reload}
+    for number, handler in handlers.items():
+        loop.add_signal_handler(number, handler)
+    try:
+        yield
     finally:
-        notify("STOPPING=1")
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in handlers:
             loop.remove_signal_handler(number)
 
 
-def _journal(config: Config, settings: Settings) -> Journal | None:
+async def _reload(manager: Manager) -> None:
+    reloading()
+    # What is wrong is in the log and in all views; here nobody waits for it.
+    with contextlib.suppress(UsageError):
+        await manager.reload()
+    notify("READY=1")
+
+
+@asynccontextmanager
+async def _journal(config: Config, settings: Settings) -> AsyncIterator[Journal | None]:
     if not config.journal.enabled:
-        return None
-    about = msgspec.json.encode(
-        {"mode": "manage" if config.manage else "observe", "settings": settings}
-    )
+        yield None
+        return
     journal = Journal(
         config.journal_path,
         keep_hours=config.journal.keep_hours,
+        keep_days=config.journal.keep_days,
         keep_size=config.journal.keep_size,
-        about=about.decode(),
+        about=about(settings, manage=config.manage),
     )
     journal.start()
-    return journal
-
-
-def _notify_systemd(snapshot: Snapshot, _: Sequence[MoveRow]) -> None:
-    status = f"{snapshot.mode}s {len(snapshot.guests)} guests, {snapshot.moves} moves"
-    notify(f"READY=1\nWATCHDOG=1\nSTATUS={status}")
+    try:
+        yield journal
+    finally:
+        await asyncio.to_thread(journal.close)

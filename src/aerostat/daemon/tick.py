@@ -8,13 +8,17 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from aerostat.daemon.clock import Clock
 from aerostat.daemon.columns import held_by_all
 from aerostat.daemon.config import Config
+from aerostat.daemon.gaps import Gaps
 from aerostat.daemon.journal import JournalLike
 from aerostat.daemon.logbook import Logbook
 from aerostat.daemon.names import clean_text
 from aerostat.daemon.orders import Orders
+from aerostat.daemon.pace import Pace
 from aerostat.daemon.promises import Promises
 from aerostat.daemon.rates import RateMeter
 from aerostat.daemon.release import release
@@ -23,12 +27,18 @@ from aerostat.daemon.rows import Picture, host_rows
 from aerostat.daemon.sampler import Sampler, Seen
 from aerostat.daemon.snapshot import GuestRow, HostRow, ReservationRow, Snapshot
 from aerostat.daemon.thinking import Step, Thinker
-from aerostat.engine.plan import Move, Plan
+from aerostat.engine.observation import BoolArray
+from aerostat.engine.plan import Move, Plan, Reason
+from aerostat.engine.settings import Settings
 from aerostat.errors import AerostatError
 from aerostat.host.budget import HostReading
 from aerostat.hypervisors.base import Connector
 
 log = logging.getLogger(__name__)
+
+# A close look costs as much as any other; so many balloons are watched at once.
+_MOST_MOVERS = 32
+_WAITING = (Reason.NOT_COVERED, Reason.GROW_DISTRESS, Reason.GROW_NEED)
 
 ReadHost = Callable[[int], HostReading]
 
@@ -55,15 +65,31 @@ class Ticker:
         self.requests = Requests(clock, config.request_timeout, self.logbook.ended)
         self.thinker = thinker
         self.read_host = host
+        self.pace = Pace(config.interval, thinker.settings.fresh_for)
+        self._gaps = Gaps(clock)
         self._clock = clock
         self._journal = journal
         self._host: HostReading | None = None
         self._meters: dict[str, RateMeter] = {}
         self._ticks = 0
 
+    def change(self, config: Config, connectors: Sequence[Connector], settings: Settings) -> None:
+        """Go by `config` from the next tick on."""
+        self.config = config
+        self.thinker.settings = settings
+        self.promises = Promises(config)
+        self.pace = Pace(config.interval, settings.fresh_for)
+        self.requests.limit = config.request_timeout
+        self.sampler.connect(connectors, config.sample_limit)
+
     async def tick(self, began: float) -> Snapshot:
         """Do it all once; `began` is when this tick did. Whatever is raised is a fault of ours."""
-        await self.sampler.look(self.config.sample_limit)
+        if suspended := self._gaps.suspended():
+            self._resume(f"the host was suspended for {suspended:.0f} s")
+            self.sampler.age(suspended)
+        if late := self._gaps.late(self.config.interval):
+            self._resume(f"nothing was done for {late:.0f} s: the manager was stopped, or starved")
+        await self.sampler.look(self.config.sample_limit, lambda key: self.pace.is_due(key, began))
         guests = self.sampler.guests
         self.seen = {seen.info.key: seen for seen in guests}
         now, wall = self._clock.monotonic(), self._clock.wall()
@@ -74,6 +100,7 @@ class Ticker:
         self._ticks += 1
         duration = self._clock.monotonic() - began
         if step is not None:
+            self.pace.learn(step, began)
             self._journal.sample(step.observation, duration, step.thought)
         return self._show(now, wall, duration, guests)
 
@@ -95,6 +122,34 @@ class Ticker:
         for move in self.releases():
             self.requests.send(move, self.seen[move.key])
         await self.requests.finish(self.config.request_timeout)
+
+    async def watch_movers(self) -> bool:
+        """Look at the guests whose balloons are on their way; tell whether a tick is due for it.
+
+        It is where memory has come free for which another guest waits.
+        """
+        if (step := self.thinker.last) is None:
+            return False
+        plan = step.plan
+        moving = {plan.keys[row] for row in np.flatnonzero(_movers(plan))[:_MOST_MOVERS]}
+        before = {key: self._size(key) for key in moving}
+        await self.sampler.look_at(moving, self.config.sample_limit)
+        freed = sum(max(size - self._size(key), 0) for key, size in before.items())
+        return freed > 0 and bool(np.isin(plan.reason, _WAITING).any())
+
+    def has_movers(self) -> bool:
+        """Tell whether a balloon is on its way."""
+        step = self.thinker.last
+        return self.config.manage and step is not None and bool(_movers(step.plan).any())
+
+    def _size(self, key: str) -> int:
+        seen = self.seen.get(key)
+        return seen.reading.guest_size if seen and seen.reading else 0
+
+    def _resume(self, text: str) -> None:
+        self.logbook.record("resumed", text)
+        log.warning("%s", text)
+        self.pace.hurry()
 
     def _follow(self, guests: Sequence[Seen], now: float) -> None:
         """Keep what is remembered between ticks in step with the guests there are."""
@@ -163,6 +218,7 @@ class Ticker:
                 orders=self.orders,
                 last_moves=logbook.last_moves,
                 accepted=self.requests.accepted,
+                pace=self.pace,
             )
             hosts = host_rows(step.observation.hosts, step.plan)
             rows = picture.guests(guests)
@@ -187,3 +243,8 @@ class Ticker:
 
     def _problems(self) -> tuple[str, ...]:
         return (*self.sampler.problems, *self.logbook.problems, *self.promises.problems())
+
+
+def _movers(plan: Plan) -> BoolArray:
+    """Tell which balloons were asked to move, now or before, and have not arrived."""
+    return np.asarray(np.isfinite(plan.asked) | np.isfinite(plan.target_size), dtype=np.bool_)

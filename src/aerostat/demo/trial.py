@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from aerostat.daemon.config import Config, HostConfig, JournalConfig, Size
+from aerostat.daemon.host_keeper import HostKeeper
 from aerostat.daemon.manager import Manager, Watcher
-from aerostat.daemon.service import host_reader
 from aerostat.daemon.snapshot import MoveRow, Snapshot
 from aerostat.demo.interrupts import Interrupts
 from aerostat.demo.kinds import Kind
@@ -165,7 +165,7 @@ class Trial:
             journal=JournalConfig(enabled=False),
         )
         connector = QmpConnector([f"{directory}/*.sock"], read_only=not self._setting.manage)
-        manager = Manager(config, [connector], host=host_reader(config))
+        manager = Manager(config, [connector], host=HostKeeper(config).read)
         manager.watchers += [self._tally.add, self._show_with_deaths]
         return manager
 

@@ -20,6 +20,7 @@ class VirtualClock:
     def __init__(self, start: float = 1000.0, *, wall: float = 1.8e9) -> None:
         self._now = start
         self._wall_offset = wall - start
+        self._suspended = 0.0
         self._order = itertools.count()
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
 
@@ -33,6 +34,15 @@ class VirtualClock:
 
     def jump_wall(self, seconds: float) -> None:
         """Move the wall clock alone, as an operator or NTP does."""
+        self._wall_offset += seconds
+
+    def suspended(self) -> float:
+        """Return the seconds that the host was suspended."""
+        return self._suspended
+
+    def suspend(self, seconds: float) -> None:
+        """Suspend the host: only the wall clock, and who asks for it, sees that time pass."""
+        self._suspended += seconds
         self._wall_offset += seconds
 
     @property
