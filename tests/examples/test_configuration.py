@@ -13,9 +13,11 @@ from aerostat.daemon.config import (
     GuestConfig,
     HostConfig,
     JournalConfig,
+    MetricsConfig,
     load,
     loads,
 )
+from aerostat.daemon.connectors import LIBVIRT_URI
 from aerostat.units import GIB, MIB
 
 PATH = Path(__file__).parents[2] / "examples" / "aerostat.toml"
@@ -26,8 +28,9 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "guests": GuestConfig,
     "journal": JournalConfig,
     "api": ApiConfig,
+    "metrics": MetricsConfig,
 }
-_HEADING = re.compile(r"^\[+([a-z]+)[^\]]*\]+", re.MULTILINE)
+_HEADING = re.compile(r"^(?:# )?\[+([a-z]+)[^\]]*\]+", re.MULTILINE)
 _KEY = re.compile(r"^(?:# )?([a-z_]+) = ", re.MULTILINE)
 
 
@@ -63,6 +66,16 @@ def test_what_it_says_of_defaults_is_so() -> None:
     for name in set(Config.__struct_fields__) - {*SECTIONS, "guest"}:
         assert getattr(config, name) == getattr(defaults, name)
     assert (config.journal, config.api) == (defaults.journal, defaults.api)
+    assert config.metrics == defaults.metrics
+
+
+def test_what_it_says_of_libvirt_is_so() -> None:
+    _, libvirt = PATH.read_text().split("# [[connector]]\n")
+    lines = libvirt.partition("\n\n")[0].splitlines()
+    text = "\n".join(line.removeprefix("# ") for line in lines if line.startswith("# "))
+    (connector,) = loads(f"[[connector]]\n{text}").connector
+
+    assert connector == ConnectorConfig(kind="libvirt", uri=LIBVIRT_URI)
 
 
 def test_what_its_comments_say_of_defaults_is_so() -> None:

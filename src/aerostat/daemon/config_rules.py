@@ -60,13 +60,12 @@ def _connector_rules(where: Place, connector: ConnectorConfig) -> Iterator[Rule]
         yield Rule(
             bool(sockets) and all(sockets), (*where, "sockets"), "at least one path, with wildcards"
         )
-        yield Rule(
-            agents is None or "{name}" in agents, (*where, "agents"), "a path with {name} in it"
-        )
+        named = isinstance(agents, str) and "{name}" in agents
+        yield Rule(named or agents is False, (*where, "agents"), "a path with {name} in it")
         yield Rule(connector.uri is None, (*where, "uri"), "left out: only libvirt has one")
     else:
         yield Rule(not sockets, (*where, "sockets"), "left out: libvirt has a uri")
-        yield Rule(agents is None, (*where, "agents"), "left out: libvirt knows them itself")
+        yield Rule(isinstance(agents, bool), (*where, "agents"), "true or false")
         yield Rule(connector.uri != "", (*where, "uri"), 'such as "qemu:///system"')
 
 

@@ -97,14 +97,14 @@ class ConnectorConfig(msgspec.Struct, frozen=True):
     """`[[connector]]`: one way to reach guests.
 
     ``qmp`` has `sockets`, paths with wildcards; `agents` is where the agents of guests listen that
-    send no statistics, with ``{name}`` for a guest's name. ``libvirt`` has a `uri`; `passthrough`
-    allows what only QEMU's monitor tells, and `trust_metadata` lets the definition of a guest say
-    what it is promised.
+    send no statistics, with ``{name}`` for a guest's name. ``libvirt`` has a `uri`; `agents` is
+    true where agents may be asked; `passthrough` allows what only QEMU's monitor tells, and
+    `trust_metadata` lets the definition of a guest say what it is promised.
     """
 
     kind: Literal["qmp", "libvirt"]
     sockets: tuple[str, ...] = ()
-    agents: str | None = None
+    agents: str | bool = False
     uri: str | None = None
     passthrough: bool = False
     trust_metadata: bool = True

@@ -252,7 +252,7 @@ class Sampler:
                 name=source.connector.name,
                 guests=len(source.guests),
                 problem=source.problem(now) or None,
-                helper_restarts=getattr(source.connector, "helper_restarts", None),
+                helper_restarts=_helper_restarts(source.connector),
             )
             for source in self._sources
         )
@@ -329,3 +329,9 @@ class Sampler:
         task = asyncio.create_task(work)
         self._asides.add(task)
         task.add_done_callback(self._asides.discard)
+
+
+def _helper_restarts(connector: Connector) -> int | None:
+    """Return how often a connector's helper was started again; None where it has none."""
+    starts = getattr(connector, "counters", {}).get("helpers")
+    return None if starts is None else max(starts - 1, 0)

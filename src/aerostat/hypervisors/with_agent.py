@@ -8,7 +8,7 @@ agents (asyncio).
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -62,6 +62,8 @@ class WithAgent:
         self._agents = agents
         self._clock = clock
         self._asked: dict[str, _Asked] = {}
+        self.counters: Mapping[str, int] = getattr(connector, "counters", {})
+        """What the connector counts, if it does."""
 
     @property
     def name(self) -> str:
