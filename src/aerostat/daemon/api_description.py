@@ -1,5 +1,6 @@
 """The API as OpenAPI 3.1, made from the table of routes and the types of its bodies. Pure."""
 
+import inspect
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -27,18 +28,25 @@ def description() -> dict[str, Any]:
     _, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
     # A snapshot is sent with the schema's number, as every answer is.
     whole = components["Snapshot"]
-    whole["properties"] = {"schema": {"const": SCHEMA}} | whole["properties"]
-    whole["required"] = ["schema", *whole["required"]]
+    whole["properties"] = {"schema": {"enum": [SCHEMA]}} | whole["properties"]
+    for component in components.values():
+        if "description" in component:
+            component["description"] = inspect.cleandoc(component["description"])
+        if "schema" in component["properties"]:
+            component["required"] = sorted({"schema", *component.get("required", ())})
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:
         paths.setdefault(route.path, {})[route.verb.lower()] = _operation(route)
-    return {
+    described = {
         "openapi": "3.1.0",
         "info": {"title": "aerostat", "version": __version__, "description": _ABOUT},
         "servers": [{"url": "http://localhost", "description": "the host's name is of no account"}],
         "paths": paths,
         "components": {"schemas": dict(sorted(components.items()))},
     }
+    # As JSON has it: among the defaults are tuples.
+    as_json: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(described))
+    return as_json
 
 
 def _types() -> Iterable[type[Struct]]:

@@ -17,7 +17,7 @@ from aerostat.errors import UsageError
 # Python has no name for it: the peer's supplementary groups, since Linux 4.13 (socket(7)).
 _SO_PEERGROUPS = 59
 _CREDENTIALS = struct.Struct("=iII")
-_MOST_GROUPS = 65536  # NGROUPS_MAX
+_MOST_GROUPS = 256  # Python takes no longer answers; few users are in more than a dozen
 
 # Descriptors that those who only read take must not be missing for guests and for operators.
 MOST_CONNECTIONS = 128
@@ -25,6 +25,9 @@ MOST_OF_A_READER = 24
 # One call of the command line lasts milliseconds. Whoever reads an answer this slowly, or says
 # nothing for so long, makes room for others.
 CONNECTION_LIMIT = 30.0
+# Who is turned away may take so long to read why; of so many at once.
+_REFUSAL_LIMIT = 1.0
+_MOST_REFUSED = 32
 
 _REFUSAL = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
@@ -48,7 +51,7 @@ def peer_of(sock: socket.socket) -> Peer:
     pid, uid, gid = _CREDENTIALS.unpack(values)
     try:
         raw = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 4 * _MOST_GROUPS)
-    except OSError:  # an older kernel: its own group has to do
+    except OSError:  # an older kernel, or more groups than that: its own group has to do
         raw = b""
     return Peer(pid, uid, frozenset({gid, *memoryview(raw).cast("I")}))
 
@@ -91,6 +94,7 @@ class Door:
         self._rights = rights
         self._limit = limit
         self._inside: dict[asyncio.Transport, int] = {}
+        self._refused: set[asyncio.Transport] = set()
 
     def __call__(self) -> asyncio.Protocol:
         """Return the protocol of one that knocks."""
@@ -110,6 +114,18 @@ class Door:
         asyncio.get_running_loop().call_later(self._limit, transport.abort)
         return self._server()
 
+    def refuse(self, transport: asyncio.Transport) -> None:
+        """Say why a connection is not let in, and end it."""
+        self._refused = {each for each in self._refused if not each.is_closing()}
+        if len(self._refused) >= _MOST_REFUSED:
+            transport.abort()
+            return
+        self._refused.add(transport)
+        # Closed with a request unread, it would be reset, and nobody would learn why.
+        transport.write(_REFUSAL % (len(_FULL), _FULL))
+        transport.write_eof()
+        asyncio.get_running_loop().call_later(_REFUSAL_LIMIT, transport.abort)
+
 
 class _Knock(asyncio.Protocol):
     """The first moment of a connection: it is handed on, or told that there is no room."""
@@ -126,8 +142,7 @@ class _Knock(asyncio.Protocol):
             transport.abort()
             return
         if protocol is None:
-            transport.write(_REFUSAL % (len(_FULL), _FULL))
-            transport.close()
+            self._door.refuse(transport)
             return
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
