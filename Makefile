@@ -45,6 +45,10 @@ test-deep: env ## the property tests again, with six times as many cases
 test-real: env lab ## tests with real guests, user-mode Linux and QEMU, and all that is slow
 	$(BIN)/pytest -n 2 --dist loadfile -m 'uml or qemu or libvirt or slow' $(ARGS)
 
+.PHONY: trial
+trial: env lab ## ten minutes of eight real guests, two of them hostile; a report in build/trial
+	@$(BIN)/python -m aerostat.testing.trials $(ARGS)
+
 .PHONY: bench
 bench: env lab-uml ## measure; results in build/bench.json and a table beside it
 	$(BIN)/python -m bench $(ARGS)

@@ -36,6 +36,7 @@ KIT: dict[str, set[str]] = {
     "laboratory": {"processes", "guests"},
     "mocks": set(),
     "conformance": {"processes", "guests", "laboratory", "mocks"},
+    "trials": {"processes", "guests", "laboratory"},
 }
 """The wings of the testing kit, and which others each may import."""
 

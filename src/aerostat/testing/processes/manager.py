@@ -32,7 +32,8 @@ class ManagerProcess(LabProcess):
     """``aerostat run --json`` from `start` to `stop`, for all guests in `directory`.
 
     `budget` is in bytes, `interval` in seconds. `settings` are lines for the top of its
-    configuration file. Started again, or another one of the same directory, it carries on from
+    configuration file, `connectors` tables for its end, in place of the one that finds all
+    sockets in `directory`. Started again, or another one of the same directory, it carries on from
     the state that it left.
     """
 
@@ -44,12 +45,14 @@ class ManagerProcess(LabProcess):
         manage: bool,
         interval: float = 0.25,
         settings: str = "",
+        connectors: str = "",
     ) -> None:
         super().__init__("manager", directory=directory)
         self.budget = budget
         self.manage = manage
         self.interval = interval
         self.settings = settings
+        self.connectors = connectors
         self.snapshots: list[Snapshot] = []
         """One a tick, since the start."""
         self._socket = directory / "manager.api"
@@ -59,6 +62,11 @@ class ManagerProcess(LabProcess):
         self._reader: asyncio.Task[None] | None = None
 
     @property
+    def journal(self) -> Path:
+        """Its journal's file."""
+        return self._state / "journal.sqlite"
+
+    @property
     def latest(self) -> Snapshot:
         """The last tick's snapshot."""
         return self.snapshots[-1]
@@ -66,12 +74,14 @@ class ManagerProcess(LabProcess):
     async def start(self, within: float = 30.0) -> None:
         """Start, and return after the first tick. Raises `LinkError`."""
         config = self.directory / "manager.toml"
-        config.write_text(f'{self.settings}\nstate_directory = "{self._state}"\n')
+        state = f'state_directory = "{self._state}"'
+        config.write_text(f"{self.settings}\n{state}\n{self.connectors}\n")
         self.snapshots.clear()
         self._ended = False
         process = await self._spawn(
             *(*_AEROSTAT, "run", "--json", "--config", config, "--socket", self._socket),
-            *("--qmp", self.directory / "*.sock", "--interval", str(self.interval)),
+            *(() if self.connectors else ("--qmp", self.directory / "*.sock")),
+            *("--interval", str(self.interval)),
             *("--budget", f"{self.budget}B", *(["--manage"] if self.manage else [])),
             environment={**os.environ, "PYTHONUNBUFFERED": "1"},
             output=subprocess.PIPE,
@@ -108,8 +118,12 @@ class ManagerProcess(LabProcess):
 
     async def call(self, command: str, *arguments: str) -> Answer:
         """Run ``aerostat COMMAND`` against this manager, as its user would."""
+        return await self.run(command, *arguments, "--socket", str(self._socket))
+
+    async def run(self, command: str, *arguments: str) -> Answer:
+        """Run ``aerostat COMMAND`` beside this manager, as its user would."""
         process = await asyncio.create_subprocess_exec(
-            *(*_AEROSTAT, command, *arguments, "--socket", str(self._socket)),
+            *(*_AEROSTAT, command, *arguments),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -1,0 +1,17 @@
+"""Long trials of a manager: real guests of every kind under one budget, some of them hostile.
+
+`python -m aerostat.testing.trials` makes one, and writes a report of it.
+
+`plan`
+    who is there, what each of them does and when, and what befalls the manager; pure
+`players`
+    memory that is taken and given inside a guest, after its plan
+`hostile`
+    a guest that hangs with its monitor, and a monitor that tells nonsense
+`house`
+    the guests, the manager, its deaths: the trial itself
+`verdict`
+    what was promised, held against what was seen; pure
+`report`, with `plots`
+    all of it as a page
+"""
