@@ -9,6 +9,7 @@ from aerostat.doctor.findings import Finding, Level, status
 from aerostat.doctor.report import lines, summary, to_json
 
 FOUND = [
+    Finding("host", "kernel", Level.OK, "Linux"),
     Finding("host", "memory", Level.OK, "8 GiB"),
     Finding("host", "swap", Level.WARNING, "there is none", "mkswap\nswapon"),
     Finding("web1", "driver", Level.CRITICAL, "nothing answers"),
@@ -31,6 +32,7 @@ def test_exit_codes(levels: tuple[Level, ...], code: int) -> None:
 def test_lines_by_subject() -> None:
     assert [line.text for line in lines(FOUND)] == [
         "host",
+        "  ✔ kernel  Linux",
         "  ✔ memory  8 GiB",
         "  ! swap    there is none",
         "            mkswap",
@@ -59,15 +61,15 @@ def test_quiet_leaves_out_what_is_well() -> None:
 
 
 def test_the_summary() -> None:
-    assert summary(FOUND) == "3 checks: 1 critical, 1 warning"
-    assert summary(FOUND[:1]) == "1 checks: all is well"
+    assert summary(FOUND) == "4 checks: 1 critical, 1 warning"
+    assert summary(FOUND[:1]) == "1 check: all is well"
 
 
 def test_json() -> None:
     told = json.loads(json.dumps(to_json(FOUND)))
 
     assert (told["schema"], told["status"]) == (1, 2)
-    assert told["findings"][1] == {
+    assert told["findings"][2] == {
         "subject": "host",
         "check": "swap",
         "level": "warning",

@@ -17,7 +17,7 @@ from aerostat.host.budget import Budget
 from aerostat.host.cgroup import Cgroup, cgroup_of
 from aerostat.host.held import held_by, held_by_cgroup, held_together, read_held
 from aerostat.host.host import Host
-from aerostat.host.pressure import open_trigger
+from aerostat.host.pressure import PressureTrigger, open_trigger
 
 MIB = 1 << 20
 ROOT = Path("/sys/fs/cgroup")
@@ -118,7 +118,7 @@ def backstop(group: Cgroup) -> dict[str, Any]:
     return seen
 
 
-async def wait_for(trigger: Any, within: float) -> bool:
+async def wait_for(trigger: PressureTrigger, within: float) -> bool:
     """Wait for a trigger as the manager's loop does."""
     fired = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -148,8 +148,8 @@ def thrash(group: Cgroup) -> int:
 def pressure(group: Cgroup) -> dict[str, Any]:
     """Fill a group beyond its `memory.high`, and see who notices."""
     host = Host(Budget(cgroup="machine.slice"))
-    trigger = host.pressure_trigger()
-    whole = open_trigger()
+    trigger = open_trigger(group.path / "memory.pressure")
+    whole = host.pressure_trigger()
     assert trigger is not None
     assert whole is not None
     seen: dict[str, Any] = {"at_rest": trigger.wait(0.5)}
@@ -159,11 +159,27 @@ def pressure(group: Cgroup) -> dict[str, Any]:
     seen["host_fired"] = whole.wait(30)
     time.sleep(1)
     seen["pressure"] = [first, host.read(0).pressure]
-    whole.close()
     host.close()
     (group.path / "cgroup.kill").write_text("1")
     os.waitpid(pid, 0)
+    seen["of_a_group_that_is_gone"] = gone(group, trigger)
+    trigger.close()
     return seen
+
+
+def gone(group: Cgroup, trigger: PressureTrigger) -> list[bool]:
+    """Remove the group, as systemd does, and see that its trigger is quiet; then make it anew."""
+    while (group.path / "cgroup.procs").read_text():
+        time.sleep(0.05)
+    trigger.wait(5.0)  # what came of the process that was killed
+    group.path.rmdir()
+    host = Host(Budget(cgroup="machine.slice"), backstop=group)
+    quiet = [trigger.wait(0.1), trigger.wait(0.1)]
+    without = host.read(0).cgroup is None and host.set_backstop() is None
+    group.path.mkdir()
+    read = host.read(0).cgroup is not None and group.backstop is not None
+    host.close()
+    return [*quiet, without, read, group.backstop is None]
 
 
 def main() -> None:

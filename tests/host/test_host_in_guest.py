@@ -85,3 +85,5 @@ def check_pressure(seen: dict[str, Any]) -> None:
     assert seen["group_fired"]
     assert seen["host_fired"]
     assert before < after <= 1
+    # Its trigger is quiet, the host goes on without it, and has its backstop when it is back.
+    assert seen["of_a_group_that_is_gone"] == [False, False, True, True, True]

@@ -199,9 +199,23 @@ def test_the_pressure_of_the_guests_group_counts_too(fake: FakeHost) -> None:
     assert host.read(0).pressure == pytest.approx(0.75)
 
 
-def test_a_group_that_is_not_there_is_said_at_the_start(fake: FakeHost) -> None:
+def test_a_group_may_come_later(fake: FakeHost) -> None:
+    """Systemd makes a slice with its first guest."""
     (fake.proc / "cgroup").mkdir()
-    with pytest.raises(MissingError, match="no such cgroup"):
+    host = fake.host(Budget(cgroup="machine.slice"))
+    assert host.read(0).cgroup is None
+    assert host.read(0).budget == 500 * 1024
+
+    group = fake.proc / "cgroup/machine.slice"
+    group.mkdir()
+    for name, text in {"memory.current": "0", "memory.stat": "", "memory.max": "9"}.items():
+        (group / name).write_text(text)
+    assert host.read(0).budget == 9
+
+
+def test_a_host_that_can_have_no_group_says_so_at_the_start(fake: FakeHost) -> None:
+    (fake.proc / "self/mountinfo").write_text("")
+    with pytest.raises(MissingError, match="no cgroups of version 2"):
         fake.host(Budget(cgroup="machine.slice"))
 
 
@@ -212,7 +226,13 @@ def test_closing_puts_the_backstop_back(fake: FakeHost) -> None:
         (group / name).write_text(text)
     backstop = Cgroup(group)
     host = Host(Budget(size=700), backstop=backstop, proc=fake.proc, nodes=fake.proc)
+    host.read(0)
+    assert (group / "memory.high").read_text() == "max"  # only if asked
     assert host.set_backstop() == 700
+    assert (group / "memory.high").read_text() == "700\n"
+
+    backstop.restore()  # as a group that was made anew has it
+    host.read(0)
     assert (group / "memory.high").read_text() == "700\n"
     host.close()
     assert (group / "memory.high").read_text() == "max\n"

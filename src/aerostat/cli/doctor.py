@@ -60,6 +60,7 @@ def command(
     Looks at the host, the manager that runs, and all guests or only GUEST (a name, UUID or key).
     """
     import json
+    import logging
 
     from aerostat.cli.errors import one_line
     from aerostat.doctor import report
@@ -67,6 +68,8 @@ def command(
     from aerostat.doctor.visit import Wanted, visit
     from aerostat.errors import AerostatError
 
+    # What connectors would log is among what is found.
+    logging.getLogger().addHandler(logging.NullHandler())
     try:
         findings = visit(Wanted(guest, globs, uris, socket, config))
     except (AerostatError, OSError) as error:

@@ -85,7 +85,7 @@ def _condition(facts: GuestFacts) -> Iterator[Finding]:
         mend: str | None = mending.exempt(row.name)
     else:
         mend = _MENDS.get(row.condition)
-    since = f", for {row.condition_since:.0f} s" if row.condition_since else ""
+    since = f", for {row.condition_since:.0f} s" if row.condition_since and level else ""
     yield _found(facts, "condition", level, f"{text}{since}", mend)
     if row.held_by_operator:
         text = "it is not moved because somebody said so"

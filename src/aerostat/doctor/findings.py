@@ -41,3 +41,8 @@ def status(findings: Iterable[Finding]) -> int:
     """Return the exit code that monitoring expects: 0 all is well, 1 warning, 2 critical."""
     worst = max((finding.level for finding in findings), default=Level.OK)
     return max(worst - Level.INFO, 0)
+
+
+def counted(number: int, thing: str) -> str:
+    """Return so many of a thing, in words."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from aerostat.daemon.snapshot import HostRow, Snapshot
 from aerostat.doctor import mending
-from aerostat.doctor.findings import MANAGER, Finding, Level
+from aerostat.doctor.findings import MANAGER, Finding, Level, counted
 from aerostat.units import format_size
 
 # What a host needs for itself: its kernel, its services, and something to work with.
@@ -31,7 +31,7 @@ def _found(check: str, level: Level, text: str, mend: str | None = None) -> Find
 
 
 def _itself(snapshot: Snapshot) -> Iterator[Finding]:
-    yield _found("running", Level.OK, f"it runs, and sees {len(snapshot.guests)} guests")
+    yield _found("running", Level.OK, f"it runs, and sees {counted(len(snapshot.guests), 'guest')}")
     if snapshot.mode == "manage":
         yield _found("mode", Level.OK, "it moves balloons")
     else:
@@ -65,7 +65,7 @@ def _connectors(snapshot: Snapshot) -> Iterator[Finding]:
             text = f"{row.name}: it finds no guest"
             yield _found("connector", Level.WARNING, text, mending.CHECK)
         else:
-            yield _found("connector", Level.OK, f"{row.name}: {row.guests} guests")
+            yield _found("connector", Level.OK, f"{row.name}: {counted(row.guests, 'guest')}")
         if row.helper_restarts:
             text = f"{row.name}: its helper was started again {row.helper_restarts} times"
             yield _found("connector", Level.INFO, text)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from aerostat.doctor.findings import Finding, Level, status
+from aerostat.doctor.findings import Finding, Level, counted, status
 
 SCHEMA = 1
 _SIGNS = {Level.OK: "✔", Level.INFO: "·", Level.WARNING: "!", Level.CRITICAL: "✖"}
@@ -56,9 +56,10 @@ def lines(findings: Sequence[Finding], *, quiet: bool = False) -> list[Line]:
         made.append(Line(text, _COLOURS[finding.level]))
         indent = " " * (width + 6)
         # One and the same thing often mends two faults.
-        first = told.setdefault(finding.mend or "", finding.check)
-        mend = finding.mend or "" if first == finding.check else f"the same as for {first}"
-        made += [Line(indent + text) for text in mend.splitlines()]
+        if finding.mend:
+            first = told.setdefault(finding.mend, finding.check)
+            mend = finding.mend if first == finding.check else f"the same as for {first}"
+            made += [Line(indent + text) for text in mend.splitlines()]
     return made
 
 
@@ -66,4 +67,4 @@ def summary(findings: Sequence[Finding]) -> str:
     """Return how many of which there are, in a line."""
     counts = Counter(finding.level for finding in findings)
     bad = [f"{counts[level]} {_WORDS[level]}" for level in _WORDS if counts[level]]
-    return f"{len(findings)} checks: {', '.join(reversed(bad)) or 'all is well'}"
+    return f"{counted(len(findings), 'check')}: {', '.join(reversed(bad)) or 'all is well'}"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from aerostat.doctor import mending
-from aerostat.doctor.findings import Finding, Level
+from aerostat.doctor.findings import Finding, Level, counted
 
 
 class SocketFacts(NamedTuple):
@@ -39,7 +39,7 @@ def qmp_findings(pattern: str, sockets: tuple[SocketFacts, ...], user: str) -> l
         return [Finding(subject, "sockets", Level.CRITICAL, "no socket matches", mend)]
     found = list(_bad_sockets(subject, sockets, user))
     if not found:
-        text = f"{len(sockets)} sockets, and all may be opened"
+        text = f"{counted(len(sockets), 'socket')}, and all may be opened"
         found.append(Finding(subject, "sockets", Level.OK, text))
     return found
 

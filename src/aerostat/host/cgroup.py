@@ -59,11 +59,12 @@ class Cgroup:
         self._before: str | None = None  # where the group cannot be marked
 
     @classmethod
-    def find(cls, name: str, mountinfo: Path = MOUNTINFO) -> Self:
+    def find(cls, name: str, mountinfo: Path = MOUNTINFO, *, now: bool = True) -> Self:
         """Return the cgroup called `name`, such as ``machine.slice``, or with this whole path.
 
-        Raises `MissingError` where it is not there or tells no memory, and `UsageError` for what
-        cannot be a name.
+        Raises `MissingError` where the host cannot have it or it tells no memory, and `UsageError`
+        for what cannot be a name. Unless it has to be there `now` it may come later: systemd makes
+        a slice with its first guest, and removes it with the last.
         """
         mounts = read_cgroup_mounts(mountinfo)
         if mounts.version2 is None:
@@ -73,13 +74,14 @@ class Cgroup:
             raise UsageError(f"not the name of a cgroup: {name!r}")
         whole = PurePath(name).is_relative_to(mounts.version2)
         group = cls(Path(name) if whole else mounts.version2.joinpath(name.lstrip("/")))
-        there = group.path.is_dir()
-        if there and (group.path / "memory.current").exists():
+        if group.there:
             return group
         if mounts.memory_version1 is not None:
             where = f"{mounts.memory_version1} (version 1)"
             raise MissingError(f"{name}: this host counts memory in {where}{_REMEDY}")
-        if not there:
+        if not group.path.is_dir():
+            if not now:
+                return group
             raise MissingError(f"{group.path}: there is no such cgroup")
         raise MissingError(
             f"{group.path}: tells no memory; only the groups below the first do, and only "
@@ -104,6 +106,11 @@ class Cgroup:
             high=self._size("memory.high") if marked is None else _parse_size(marked),
             max=self._size("memory.max"),
         )
+
+    @property
+    def there(self) -> bool:
+        """Whether the group is there now."""
+        return (self.path / "memory.current").exists()
 
     def processes(self) -> set[int]:
         """Return the processes of the group itself; none where they cannot be read."""
@@ -130,9 +137,7 @@ class Cgroup:
         high = self.path / "memory.high"
         try:
             if self._mark() is None:
-                self._before = read_small(high).strip()
-                with contextlib.suppress(OSError):  # before Linux 5.7 groups have no marks
-                    os.setxattr(self.path, _MARK, self._before.encode())
+                self._remember(read_small(high).strip())
             high.write_text(f"{size}\n")
         except OSError as error:
             raise MissingError(f"{high}: cannot be set ({error.strerror})") from error
@@ -146,6 +151,13 @@ class Cgroup:
             (self.path / "memory.high").write_text(f"{before}\n")
             self._before = None
             os.removexattr(self.path, _MARK)
+
+    def _remember(self, limit: str) -> None:
+        """Note the operator's limit on the group; before Linux 5.7 groups have no marks."""
+        try:
+            os.setxattr(self.path, _MARK, limit.encode())
+        except OSError:
+            self._before = limit
 
     def _mark(self) -> str | None:
         """Return what `memory.high` was before we set it; None if we did not."""

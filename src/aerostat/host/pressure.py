@@ -94,7 +94,12 @@ class PressureTrigger:
 
     def wait(self, timeout: float) -> bool:
         """Wait at most `timeout` seconds; tell whether the kernel gave word meanwhile."""
-        return any(event & select.EPOLLPRI for _, event in self._poll.poll(timeout))
+        events = [event for _, event in self._poll.poll(timeout)]
+        if any(event & select.EPOLLERR for event in events):
+            # The cgroup is gone. Without this an event loop would be told of it for ever.
+            self._poll.unregister(self._descriptor)
+            return False
+        return bool(events)
 
     def close(self) -> None:
         """Have the kernel watch no longer."""
