@@ -76,7 +76,7 @@ class HostKeeper:
 def _host(config: HostConfig) -> Host:
     backstop = None
     if config.cgroup is not None and config.memory_high:
-        backstop = Cgroup.find(config.cgroup)
+        backstop = Cgroup.find(config.cgroup, now=False)
     return Host(_budget(config), backstop=backstop)
 
 
