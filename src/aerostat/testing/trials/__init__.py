@@ -1,6 +1,6 @@
 """Long trials of a manager: real guests of every kind under one budget, some of them hostile.
 
-`python -m aerostat.testing.trials` makes one, and writes a report of it.
+Run as a program (`__main__`) it makes one, and writes a report of it: ``make trial``.
 
 `plan`
     who is there, what each of them does and when, and what befalls the manager; pure
