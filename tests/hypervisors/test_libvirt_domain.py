@@ -211,14 +211,23 @@ def test_what_disks_have_read_is_told_once(domain: Domain) -> None:
     assert (first.block_reads, second.block_reads) == (reads, None)
 
 
-def test_disks_are_asked_at_first_and_while_the_balloon_is_inflated(domain: Domain) -> None:
+def test_disks_are_asked_now_and_then_and_more_often_of_the_squeezed(domain: Domain) -> None:
     assert domain.wants_blocks(9.0)
     look(domain, 10.0, blocks=True)
-    assert not domain.wants_blocks(100.0)
-    look(domain, 101.0, guest_size=GIB // 2)
-    assert domain.wants_blocks(101.0)
-    look(domain, 102.0, guest_size=GIB // 2, blocks=True)
-    assert not domain.wants_blocks(103.0)
+    assert not domain.wants_blocks(39.0)
+    assert domain.wants_blocks(40.0)
+    look(domain, 41.0, blocks=True, guest_size=GIB // 2)
+    look(domain, 80.0, blocks=True, guest_size=GIB // 2)
+    assert not domain.wants_blocks(89.0)
+    assert domain.wants_blocks(90.0)
+
+
+def test_disks_are_asked_each_time_while_the_balloon_moves(domain: Domain) -> None:
+    look(domain, 10.0, blocks=True)
+    look(domain, 11.0, guest_size=GIB // 2, blocks=True)
+    assert domain.wants_blocks(12.0)
+    look(domain, 40.0, guest_size=GIB // 2, blocks=True)
+    assert not domain.wants_blocks(42.0)
 
 
 @pytest.mark.parametrize(

@@ -117,9 +117,7 @@ class LibvirtConnector:
 
     async def guests(self) -> list[GuestInfo]:
         """Return the domains that run. Raises `AerostatError` while libvirt is out of reach."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_FIRST_LIST):
-                await self._session.listed.wait()
+        await self._session.wait_listed(_FIRST_LIST)
         self._session.link()
         return [domain.info for domain in self._session.domains.values()]
 
@@ -130,6 +128,7 @@ class LibvirtConnector:
     ) -> dict[str, Reading | AerostatError]:
         """Read these guests at once; each key is answered, with an error if need be."""
         until = time.monotonic() + timeout
+        await self._session.wait_listed(timeout)
         known = self._session.domains
         domains = {key: known[key] for key in keys if key in known}
         failed = await self._look(list(domains.values()), until)
@@ -159,6 +158,7 @@ class LibvirtConnector:
             raise UsageError("this connector only observes")
         if size < KIB:
             raise UsageError(f"a guest cannot live with {size} bytes")
+        await self._session.wait_listed(timeout)
         domain = self._session.find(key)
         await self._session.act(domain, "set_memory", timeout, size_kib=size // KIB)
 
@@ -168,6 +168,7 @@ class LibvirtConnector:
         timeout: float,
     ) -> Examination:
         """Find out how a guest is set up, changing nothing. Raises `AerostatError`."""
+        await self._session.wait_listed(timeout)
         domain = self._session.find(key)
         until = time.monotonic() + timeout
         await self._session.learn(self._session.link(), domain, timeout)

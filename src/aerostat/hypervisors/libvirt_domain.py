@@ -20,7 +20,11 @@ _BUSY_PATIENCE = 2.0
 # A guest without a driver is asked ever less often, down to this: asking costs libvirtd four times
 # as much as reading, because it writes the domain's state to disk each time.
 _LONGEST_WAIT = 300.0
-_BLOCK_INTERVAL = 10.0
+# Asking for what disks have read costs libvirtd more than all the rest of a look: each time for
+# guests whose balloon has just moved, when refaults would show, and else now and then.
+_MOVED_LATELY = 30.0
+_BLOCK_INTERVAL_SQUEEZED = 10.0
+_BLOCK_INTERVAL = 30.0
 # Clocks that keep pace drift by less than this between two looks; more, and one has been set.
 _CLOCK_STEP = 0.2
 
@@ -73,6 +77,7 @@ class Domain:
         self._busy_since: float | None = None
         self._reads: BlockReads | None = None
         self._reads_asked_at = float("-inf")
+        self._resized_at = float("-inf")
         self._next_request = float("-inf")
         self._wait = 0.0
         self._monitor_tells_more = True
@@ -118,9 +123,12 @@ class Domain:
     def resized(self, size: int) -> None:
         """Follow the size that an event tells of."""
         self._guest_size = min(size, self._max_size)
+        self._resized_at = time.monotonic()
 
     def take(self, record: Record, asked: Moment, now: Moment, *, blocks: bool) -> None:
         """Take in what libvirt says; it was asked at `asked`, for `blocks` too or not."""
+        if record.guest_size != self._guest_size and self._max_size:
+            self._resized_at = now.monotonic
         self._state = record.state
         self._max_size = record.max_size
         self._guest_size = record.guest_size
@@ -176,14 +184,12 @@ class Domain:
         return max(not_yet, min(figures.last_update - now.offset, now.monotonic))
 
     def wants_blocks(self, now: float) -> bool:
-        """Tell whether what its disks have read should be asked for: that doubles a look's cost.
-
-        A guest whose balloon is empty does not suffer by it.
-        """
-        if self._reads_asked_at == float("-inf"):
+        """Tell whether what its disks have read should be asked for."""
+        if now - self._resized_at < _MOVED_LATELY:
             return True
         squeezed = self._guest_size < self._max_size
-        return squeezed and now - self._reads_asked_at >= _BLOCK_INTERVAL
+        interval = _BLOCK_INTERVAL_SQUEEZED if squeezed else _BLOCK_INTERVAL
+        return now - self._reads_asked_at >= interval
 
     def wants_request(self, now: float, wanted_age: float) -> bool:
         """Tell whether the guest should be asked for figures out of turn.

@@ -6,6 +6,7 @@ outlives the helper.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import Counter
@@ -45,8 +46,7 @@ class LibvirtSession:
         self._run_directory = run_directory
         self.domains: dict[str, Domain] = {}
         """The domains that run, by key."""
-        self.listed = asyncio.Event()
-        """Set once the domains are known, or the first attempt has failed."""
+        self._listed = asyncio.Event()
         self.counters: Counter[str] = Counter()
         self._link: HelperLink | None = None
         self._stale = asyncio.Event()
@@ -62,6 +62,12 @@ class LibvirtSession:
         if self._supervisor is not None:
             self._supervisor.cancel()
             await asyncio.wait([self._supervisor])
+
+    async def wait_listed(self, timeout: float) -> None:
+        """Wait until the domains are known, or the first attempt has failed, or time is up."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._listed.wait()
 
     def link(self) -> HelperLink:
         """Return the helper. Raises what is wrong while there is none."""
@@ -129,7 +135,7 @@ class LibvirtSession:
                 self._note(error)
             finally:
                 self._link = None
-                self.listed.set()
+                self._listed.set()
             if time.monotonic() - began > _WORKED:
                 retry = _FIRST_RETRY
             await asyncio.sleep(retry)
@@ -142,7 +148,7 @@ class LibvirtSession:
         try:
             await self._list(link)
             self._link = link
-            self.listed.set()
+            self._listed.set()
             log.info("%s: connected", self._program.uri)
             self._error = LinkError(f"{self._program.uri}: not connected")
             ended = asyncio.create_task(link.wait_ended())
