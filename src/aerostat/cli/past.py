@@ -63,7 +63,7 @@ def time_range(
     newest = span[1] if span else FOREVER
     end = FOREVER if until is None else parse_moment(until, newest)
     since = since or default
-    begin = NEVER if since is None else parse_moment(since, min(end, newest))
+    begin = NEVER if since is None else parse_moment(since, newest)
     if begin > end:
         raise UsageError("that time ends before it begins; look at --since and --until")
     return begin, end

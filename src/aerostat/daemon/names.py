@@ -4,9 +4,16 @@ What a guest or a VMM calls itself may hold anything; logs, views and file forma
 it. Pure, standard library only.
 """
 
+from collections.abc import Mapping
+
+from aerostat.balloon.statistics import NAMES, Tag
+
 # A name longer than this is no help in a table; QEMU's own limit is of the order of 100.
 NAME_LIMIT = 80
 TEXT_LIMIT = 400
+# A driver may send tags that nobody knows; this many of them are shown.
+_UNKNOWN_LIMIT = 32
+_KNOWN = frozenset(Tag)
 # Longer than any socket's path (108 bytes) and any libvirt URI in use; bounds the journal.
 KEY_LIMIT = 512
 
@@ -36,3 +43,10 @@ def clean_key(key: str) -> str | None:
     if key.isprintable() and key and not key.startswith("\\"):
         return key
     return "\\" + key.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def named_statistics(statistics: Mapping[int, int]) -> dict[str, int]:
+    """Return a guest's own figures by name; a tag that nobody knows is called ``tag-N``."""
+    known = {name: statistics[tag] for tag, name in NAMES.items() if tag in statistics}
+    unknown = sorted(statistics.keys() - _KNOWN)[:_UNKNOWN_LIMIT]
+    return known | {f"tag-{tag}": statistics[tag] for tag in unknown}

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from aerostat.balloon.statistics import NAMES, Tag
+from aerostat.balloon.statistics import Tag
 from aerostat.daemon.columns import sample_time
 from aerostat.daemon.orders import Orders
 from aerostat.daemon.pace import Pace
@@ -16,9 +16,6 @@ from aerostat.engine.conditions import Condition
 from aerostat.engine.observation import Hosts
 from aerostat.engine.plan import Plan
 from aerostat.hypervisors.base import Reading
-
-# A driver may send tags that nobody knows; this many of them are shown.
-_UNKNOWN_LIMIT = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +96,7 @@ class Picture:
             next_sample=self.pace.next_look(info.key, self.now),
             block_read_rate=rates.block_reads,
             held_by_operator=info.key in self.orders.holds,
-            statistics=named_statistics(figures),
+            statistics=seen.named,
         )
 
     def _target(self, key: str, place: int, reading: Reading) -> int:
@@ -131,13 +128,6 @@ def host_rows(hosts: Hosts, plan: Plan) -> tuple[HostRow, ...]:
         )
         for row, name in enumerate(hosts.names)
     )
-
-
-def named_statistics(statistics: Mapping[int, int]) -> dict[str, int]:
-    """Return a guest's own figures by name; a tag that nobody knows is called ``tag-N``."""
-    known = {NAMES[tag]: statistics[tag] for tag in Tag if tag in statistics}
-    unknown = sorted(set(statistics) - set(Tag))[:_UNKNOWN_LIMIT]
-    return known | {f"tag-{tag}": statistics[tag] for tag in unknown}
 
 
 def _known(value: float) -> float | None:

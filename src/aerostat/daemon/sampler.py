@@ -8,12 +8,12 @@ Talks to connectors only.
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from aerostat.daemon.clock import Clock, wait_for_all
 from aerostat.daemon.lingering import LINGER, Absent, Remembered
-from aerostat.daemon.names import clean_key, clean_name, clean_text
+from aerostat.daemon.names import clean_key, clean_name, clean_text, named_statistics
 from aerostat.daemon.snapshot import ConnectorRow
 from aerostat.errors import AerostatError
 from aerostat.hypervisors.base import Connector, GuestInfo, Reading
@@ -43,12 +43,22 @@ class Seen:
     reading: Reading | None = None
     error: str = ""
     failures: int = 0
+    _named: Mapping[str, int] = field(default_factory=dict)
+    _named_for: Reading | None = None
 
     @property
     def names(self) -> set[str]:
         """All that the guest is called: its name, its key, its UUID."""
         names = {self.info.name, self.info.key}
         return names if self.info.uuid is None else names | {self.info.uuid}
+
+    @property
+    def named(self) -> Mapping[str, int]:
+        """The guest's own figures by name, made once a reading; empty where there is none."""
+        if self.reading is not self._named_for:
+            self._named_for = self.reading
+            self._named = named_statistics(self.reading.statistics) if self.reading else {}
+        return self._named
 
     def take(self, answer: Reading | AerostatError | None) -> None:
         """Take in what the connector answered."""
@@ -92,6 +102,8 @@ class _Source:
         self.error = ""
         self.left_out = 0
         self.started = False
+        # Of each guest what the connector said, so that it is made clean once and not each time.
+        self._told: dict[str, tuple[GuestInfo, Seen]] = {}
 
     @property
     def tasks(self) -> list["asyncio.Task[None]"]:
@@ -164,7 +176,13 @@ class _Source:
         """Take over the list of guests: new ones in, those that are gone out."""
         met: dict[str, Seen] = {}
         left_out = 0
+        before, self._told = self._told, {}
         for info in infos:
+            same = before.get(info.key)
+            if same is not None and same[0] == info and same[1].info.key not in met:
+                self._told[info.key] = same
+                met[same[1].info.key] = same[1]
+                continue
             key = clean_key(info.key)
             if key is None or key in met:
                 left_out += 1
@@ -178,6 +196,7 @@ class _Source:
                 log.info("%s: found (%s)", key, clean.name)
             known.info = clean
             met[key] = known
+            self._told[info.key] = info, known
         for key in self.guests.keys() - met.keys():
             log.info("%s: gone", key)
         self.guests = met

@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 # A close look costs as much as any other; so many balloons are watched at once.
 _MOST_MOVERS = 32
+# As many guests are named in one sentence.
+_MOST_NAMES = 5
 _WAITING = (Reason.NOT_COVERED, Reason.GROW_DISTRESS, Reason.GROW_NEED)
 
 ReadHost = Callable[[int], HostReading]
@@ -242,7 +244,13 @@ class Ticker:
         )
 
     def _problems(self) -> tuple[str, ...]:
-        return (*self.sampler.problems, *self.logbook.problems, *self.promises.problems())
+        own = (*self.sampler.problems, *self.logbook.problems, *self.promises.problems())
+        never = [seen.info.name for seen in self.seen.values() if seen.error and not seen.reading]
+        if not never:
+            return own
+        names = ", ".join(sorted(never)[:_MOST_NAMES])
+        more = f" and {len(never) - _MOST_NAMES} more" if len(never) > _MOST_NAMES else ""
+        return (*own, f"have never answered, and are in no account: {names}{more}")
 
 
 def _movers(plan: Plan) -> BoolArray:

@@ -31,6 +31,8 @@ def parse_moment(text: str, now: float) -> float:
         pass
     today = datetime.fromtimestamp(now).astimezone().date()
     try:
+        if ":" not in stripped:
+            raise ValueError  # noqa: TRY301 - as what is no time at all
         moment = datetime.fromisoformat(f"{today} {stripped}").timestamp()
     except ValueError:
         raise UsageError(
