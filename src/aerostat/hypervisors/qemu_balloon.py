@@ -102,7 +102,7 @@ class QemuBalloon:
             held=None if self.pid is None else held_by(self.pid),
             statistics=self.answers.figures,
             sampled_at=self.answers.sampled_at,
-            block_reads=self._disks.reads,
+            block_reads=self._disks.tell(),
         )
 
     async def set_target(self, link: QmpLink, size: int) -> None:
@@ -201,16 +201,21 @@ class _Disks:
     """What the guest has read from its disks; asked for as often as it is worth."""
 
     def __init__(self) -> None:
-        self.reads: BlockReads | None = None
+        self._reads: BlockReads | None = None
         self._next = -math.inf
 
     def due(self, now: float) -> bool:
         """Tell whether it is time to ask."""
         return now >= self._next
 
+    def tell(self) -> BlockReads | None:
+        """Return what was asked for, once: told again unchanged it would say that none was read."""
+        reads, self._reads = self._reads, None
+        return reads
+
     def take(self, raw: Any, now: float) -> None:
         """Take the answer. A monitor that refuses is not asked again."""
-        self.reads, count = (None, 0) if isinstance(raw, Failure) else values.block_reads(raw)
+        self._reads, count = (None, 0) if isinstance(raw, Failure) else values.block_reads(raw)
         age = min(count * _BLOCK_READS_AGE or math.inf, _LONGEST_BLOCK_READS_AGE)
         self._next = math.inf if isinstance(raw, Failure) else now + age
 

@@ -19,6 +19,9 @@ from aerostat.testing.laboratory import Laboratory
 from aerostat.testing.processes import libvirtd, places, sessions
 from aerostat.units import GIB
 
+# Their assertions are to say as much as those in tests.
+pytest.register_assert_rewrite("aerostat.testing.conformance.connectors")
+
 # Room that is looked for; a test with more guests than this holds makes a laboratory of its own.
 _MEMORY = 2 * GIB
 

@@ -128,8 +128,8 @@ class LibvirtGuest(ShellGuest):
             listener.setblocking(False)
             await self.libvirtd.virsh("create", xml, within=within)
             console, _ = await asyncio.get_running_loop().sock_accept(listener)
-        pid_files = self.libvirtd.place.glob(f"run/libvirt/qemu/**/{self.name}.pid")
-        self._session = Session.of(int(next(pid_files).read_text()))
+        pid_file = self.libvirtd.run_directory / f"{self.name}.pid"
+        self._session = Session.of(int(pid_file.read_text()))
         self._session.record(self.directory, self.name)
         await self._open_console(console)
         await self.booted(within)

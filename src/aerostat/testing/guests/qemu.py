@@ -128,8 +128,8 @@ class QemuGuest(ShellGuest):
     `GENERIC_DEVICE`; without one the balloon is QEMU's own, with the properties `balloon`.
     `arguments` are further ones for its kernel. `memory` is `MEMFD` or `ANONYMOUS`, which no device
     process can serve; `accelerator` is QEMU's ``-accel``. `disk` is a file that the guest reads as
-    its /dev/vda. `parts` is what it is made of, when that is not the usual, and `board` the machine
-    that this is for.
+    its /dev/vda. `options` are further ones of QEMU's. `parts` is what it is made of, when that is
+    not the usual, and `board` the machine that this is for.
     """
 
     def __init__(
@@ -144,6 +144,7 @@ class QemuGuest(ShellGuest):
         memory: str = MEMFD,
         accelerator: str = TCG,
         disk: Path | None = None,
+        options: Sequence[str] = (),
         board: Board = PC,
         parts: Parts | None = None,
     ) -> None:
@@ -155,6 +156,7 @@ class QemuGuest(ShellGuest):
         self.memory = memory
         self.accelerator = accelerator
         self.disk = disk
+        self.options = options
         self.board = board
         self._parts = parts
         # NAME.sock is where managers look for a balloon: with a device process, that is its own.
@@ -179,6 +181,7 @@ class QemuGuest(ShellGuest):
                 *self._machine(),
                 *self._balloon(),
                 *self._disk(),
+                *self.options,
                 *("-kernel", parts.kernel, "-initrd", initrd),
                 *("-append", " ".join(self._kernel_arguments())),
                 *("-serial", f"file:{self.kernel_log}"),

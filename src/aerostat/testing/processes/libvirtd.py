@@ -144,6 +144,11 @@ class Libvirtd(LabProcess):
             raise LinkError(f"virsh {arguments[0]}: {err.decode().strip()}", retryable=False)
         return out.decode().strip()
 
+    @property
+    def run_directory(self) -> Path:
+        """Where it writes down the processes of its domains."""
+        return self.place / ("run/libvirt/qemu" if self.is_system else "run/libvirt/qemu/run")
+
     def domains(self) -> list[Session]:
         """Return the processes of the domains that run, each the leader of its session."""
         return [domain for domain in daemons(self.place) if domain.leader != self.pid]

@@ -1,0 +1,20 @@
+"""What every connector promises (`aerostat.hypervisors.base`), as checks for any of them.
+
+A check is a function of a `world.World`: a connector, its guests, and the hypervisor behind it in
+the test's hands. What a check needs of its world it says by `world.Can`; what a world cannot do is
+not checked there. `CHECKS` are all of them: `basics` and `life` for guests of any kind, `figures`
+for those that say what a test has them say. The worlds that there are: `qemu`, `device`, `libvirt`,
+and `scripted`, where everything can go wrong.
+"""
+
+from aerostat.testing.conformance.connectors import basics, figures, life
+from aerostat.testing.conformance.connectors.world import Check, World
+
+__all__ = ["CHECKS", "Check", "checks_for"]
+
+CHECKS: tuple[Check, ...] = (*basics.CHECKS, *life.CHECKS, *figures.CHECKS)
+
+
+def checks_for(world: type[World]) -> list[Check]:
+    """Return the checks that a world can be put to."""
+    return [check for check in CHECKS if check.needs <= world.can]
