@@ -213,6 +213,52 @@ def test_a_balloon_that_frees_nothing_is_found_out(world: Make) -> None:
     assert "frees no memory of the host" in plan.explain("guest-0")
 
 
+def test_a_useless_guest_gets_back_what_its_balloon_holds(world: Make) -> None:
+    host = world([1024, 1024], budget=2000)
+    host.use[1] = 950 * MIB
+    host.locked[0] = True
+    host.run(25)
+    taken = host.size[0]
+    plan = host.run(5)
+    assert plan.condition[0] == Condition.USELESS
+    assert host.size[0] == taken
+    host.budget[0] = 2300 * MIB
+    plans = [host.run(1) for _ in range(5)]
+    given = next(plan for plan in plans if plan.reason[0] == Reason.GIVE_BACK)
+
+    assert taken < 990 * MIB
+    assert "its balloon frees no memory of the host" in given.explain("guest-0")
+    assert host.size[0] == 1024 * MIB
+    assert plans[-1].condition[0] == Condition.USELESS
+    assert plans[-1].reason[0] == Reason.ALONE
+
+
+def test_reading_files_is_no_distress(world: Make) -> None:
+    host = world([512, 512], budget=2000)
+    host.run(5)
+    for _ in range(10):
+        host.block_reads = np.nan_to_num(host.block_reads) + 200 * MIB
+        plan = host.run(1)
+
+    assert (plan.pressure == 0).all()
+
+
+def test_a_guest_that_reads_more_since_it_was_shrunk_is_spared(world: Make) -> None:
+    host = world([512, 512], budget=600)
+    host.block_reads[:] = 0.0
+    host.run(3)
+    for _ in range(2):
+        host.block_reads[0] += 300 * MIB
+        plan = host.run(1)
+
+    assert plan.pressure[0] >= host.settings.harm_pressure
+    assert plan.pressure[1] == 0
+    assert plan.reason[0] == Reason.FELT_IT
+    assert "reads more from disk" in plan.explain("guest-0")
+    # By itself it is no distress, and what goes on and on is usual.
+    assert plan.acute[0] < host.settings.distress_pressure
+
+
 def test_untouched_memory_is_not_mistaken_for_a_useless_balloon(world: Make) -> None:
     host = world([1024, 1024], budget=1100)
     host.use[:] = 60 * MIB

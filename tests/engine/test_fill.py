@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aerostat.engine.fill import waterfill
+from aerostat.engine.fill import share_out, waterfill
 
 amounts = st.floats(0, 1e12)
 weights = st.floats(1e-3, 1e6)
@@ -63,6 +63,25 @@ def test_hosts_are_independent(hosts: list[tuple[float, list[tuple[float, float,
             ours = [got for got, (h, _) in zip(content, together, strict=True) if h == number]
             alone = pour(amount, sorted(vessels))
             assert np.allclose(ours, alone, rtol=1e-5, atol=1.0)
+
+
+rooms = st.lists(st.tuples(amounts, weights, st.integers(0, 2)), max_size=12)
+
+
+@given(st.lists(amounts, min_size=3, max_size=3), rooms)
+def test_sharing_out_is_filling_from_the_floor(
+    poured: list[float], vessels: list[tuple[float, float, int]]
+) -> None:
+    amount = np.array(poured)
+    room = np.array([r for r, _, _ in vessels])
+    weight = np.array([w for _, w, _ in vessels])
+    host = np.array([h for _, _, h in vessels], dtype=np.int64)
+    content = share_out(amount, room, weight, host)
+    filled = waterfill(amount, np.zeros_like(room), room, weight, host)
+
+    assert ((content >= 0) & (content <= room)).all()
+    assert np.allclose(content, filled, rtol=1e-6, atol=1.0)
+    assert (np.bincount(host, content, minlength=3) <= amount * (1 + 1e-12) + 1e-6).all()
 
 
 def test_weights_divide() -> None:

@@ -67,7 +67,8 @@ scenarios = st.tuples(
     st.lists(event, min_size=5, max_size=16),
 )
 # A scenario is some thirty steps, each checked in full.
-some = settings(max_examples=settings().max_examples // 3)
+some = settings(max_examples=settings().max_examples // 4)
+few = settings(max_examples=settings().max_examples // 8)
 
 
 def happen(host: Any, name: str, row: int, amount: float, value: float) -> None:
@@ -279,6 +280,46 @@ def test_promise_7_nothing_is_promised_twice(world: Make, scenario: Any) -> None
         # Beyond its entitlement even a guest in distress gets only what is spare.
         above = np.maximum(permitted_after(plan) - np.maximum(was, plan.entitlement), 0)
         assert above.sum() <= plan.accounts.spare[0] + slack
+
+    through(world, scenario, check)
+
+
+@few
+@given(scenario=scenarios)
+def test_promise_7_a_backed_reservation_is_neither_permitted_nor_held(
+    world: Make, scenario: Any
+) -> None:
+    def check(host: Any, before: State, plan: Plan) -> None:
+        backed, slack = plan.reserved_backed[0], PAGE * len(plan.keys)
+        occupied = np.maximum(permitted_after(plan), host.held)
+        assert 0 <= backed <= max(host.reserved[0], 0)
+        assert backed == 0 or backed + occupied.sum() <= plan.accounts.limit[0] + slack
+        assert (
+            backed == 0 or backed + host.state.granted.sum() <= plan.accounts.available[0] + slack
+        )
+        # What was said to be there is taken back for guarantees only, or by the host itself.
+        short = np.clip(host.guarantee - permitted_before(plan), 0, None).sum()
+        assert backed >= plan.accounts.backed[0] - short - slack
+
+    through(world, scenario, check)
+
+
+@few
+@given(scenario=scenarios)
+def test_promise_5_nothing_is_taken_in_the_dark_for_a_reservation(
+    world: Make, scenario: Any
+) -> None:
+    def check(host: Any, before: State, plan: Plan) -> None:
+        if not host.reserved[0]:
+            return
+        after, claim = host.state, host.reserved.copy()
+        said, counted = host.statistics.copy(), host.counted.copy()
+        host.state, host.reserved[:] = before, 0.0
+        free = host.plan()
+        host.state, host.reserved[:] = after, claim
+        host.statistics, host.counted = said, counted
+        dark = plan.confidence < 1.0
+        assert (taken_by(plan) <= taken_by(free) + PAGE)[dark].all()
 
     through(world, scenario, check)
 

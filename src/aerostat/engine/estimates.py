@@ -132,12 +132,10 @@ def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Es
 
 def _plausible(guests: Guests) -> BoolArray:
     """Tell which guests' figures can be true: no part of memory is larger than all of it."""
-    amounts = guests.statistics[
-        :, [Tag.FREE_MEMORY, Tag.TOTAL_MEMORY, Tag.AVAILABLE_MEMORY, Tag.DISK_CACHES]
-    ]
-    counters = np.nan_to_num(guests.statistics, nan=0.0)
-    possible = np.nan_to_num(amounts, nan=0.0) <= guests.max_size[:, None]
-    return np.asarray(possible.all(axis=1) & (counters >= 0).all(axis=1))
+    impossible = (guests.statistics < 0).any(axis=1)
+    for tag in (Tag.FREE_MEMORY, Tag.TOTAL_MEMORY, Tag.AVAILABLE_MEMORY, Tag.DISK_CACHES):
+        impossible |= guests.statistics[:, tag] > guests.max_size
+    return np.asarray(~impossible)
 
 
 def _idle(statistics: FloatArray) -> FloatArray:

@@ -234,6 +234,8 @@ def _shrinking(
     # Without a fresh sample, and against harm when the host itself is in danger, nothing is taken
     # below the entitlement, and nothing of that is for a reservation.
     floor = np.where(blind | situation.harmed, targets.fair_share, 0.0)
+    # An operator's word goes as far as it says; below that other needs decide.
+    floor = np.where(told, np.maximum(floor, guests.pinned), floor)
     surplus = np.maximum(permitted - np.maximum(targets.target, floor), 0.0)
     able = ~situation.exempt & ~situation.useless & ~situation.draining
     able &= situation.condition != Condition.STUCK

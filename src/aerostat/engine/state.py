@@ -17,7 +17,7 @@ from aerostat.engine.settings import Settings
 from aerostat.errors import UsageError
 
 VERSION = 2
-_OLDEST = 1
+_READABLE = (1, VERSION)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,7 +134,7 @@ class State:
         """
         try:
             version = saved["version"]
-            if not _OLDEST <= version <= VERSION:
+            if version not in _READABLE:
                 raise UsageError(f"the saved state has version {version}, not {VERSION}")
             values = dict(saved["columns"])
             keys = tuple(str(key) for key in saved["keys"])

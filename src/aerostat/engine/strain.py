@@ -4,8 +4,9 @@ Other programs take memory too, and a budget that is a mere size does not see it
 available, if little, limits what guests may have, at once: see `aerostat.engine.accounts`. What
 is described here are the softer signs, pressure (PSI) and swapping out. They have other causes as
 well, so they must last, and they are answered with care: the host gets a *lid*, a sum of sizes up
-to which guests may be comfortable. It sinks while the host is strained, stays while it is not
-sure, and rises slowly once the host is at ease; it never takes what a guest needs.
+to which guests may be comfortable. It sinks while the host is strained and still feels it, stays
+while that is not sure, and rises slowly once the host is at ease; it never takes what a guest
+needs.
 """
 
 from typing import NamedTuple
@@ -44,7 +45,8 @@ def follow_hosts(
     lower = np.minimum(before, accounts.permitted) - sinking
     lower = np.maximum(lower, settings.lid_lowest_share * hosts.budget)
     higher = before + settings.lid_rise * elapsed * hosts.budget
-    lid = np.where(strain >= settings.strain_begins, np.minimum(lower, before), before)
+    sinks = (strain >= settings.strain_begins) & (felt >= settings.strain_ends)
+    lid = np.where(sinks, np.minimum(lower, before), before)
     lid = np.where(strain < settings.strain_ends, higher, lid)
     return Strain(strain=strain, lid=np.where(lid >= hosts.budget, np.inf, lid))
 
