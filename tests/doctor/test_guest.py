@@ -155,8 +155,10 @@ def test_a_crash_kernel_keeps_some_memory(guest: Make) -> None:
 
 
 def test_what_the_connector_says_comes_first(guest: Make) -> None:
-    said = guest(set_up_locked_memory=True, set_up_mending={"locked_memory": "turn the key"})
-    assert findings(said)["locked_memory"].mend == "turn the key"
+    said = guest(set_up_locked_memory=True, set_up_mending={"locked_memory": "turn\n  the \x1bkey"})
+    mend = str(findings(said)["locked_memory"].mend)
+    assert mend.startswith("turn\n  the ")
+    assert "\x1b" not in mend
 
 
 def test_who_only_observes_needs_no_permission(guest: Make) -> None:

@@ -69,7 +69,7 @@ def test_which_hierarchies_there_are() -> None:
 
 
 @given(st.text(st.sampled_from("12 /-:cgroup2,memory\\040\n"), max_size=80) | st.text(max_size=40))
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_junk_is_no_mount(text: str) -> None:
     mounts = parse_cgroup_mounts(text)
     assert all(place is None or place.is_absolute() for place in mounts)

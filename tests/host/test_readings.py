@@ -54,7 +54,7 @@ def test_this_host_s_swap_traffic_never_shrinks() -> None:
 
 
 @given(JUNK)
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_junk_is_survived(text: str) -> None:
     assert parse_swap_traffic(text.replace("pswpin", "")) is None
     assert parse_node(0, text) is None
@@ -90,7 +90,7 @@ def test_a_rate_begins_afresh() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0.0, 5.0), st.integers(0, 1 << 40)), max_size=30))
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_a_rate_of_a_counter_that_grows_is_never_negative(steps: list[tuple[float, int]]) -> None:
     rate, now, counter = Rate(), 0.0, 0
     for elapsed, growth in steps:

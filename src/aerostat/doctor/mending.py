@@ -6,6 +6,7 @@ Names of guests are not trusted: they are quoted for whatever reads them.
 import json
 import shlex
 
+from aerostat.daemon.names import clean_text
 from aerostat.hypervisors.base import Examination
 
 PSI = """\
@@ -90,10 +91,15 @@ def of(examination: Examination, what: str, name: str) -> str | None:
     """Return what sets a field of an examination right; what the connector says, or in general."""
     said = examination.mending.get(what)
     if said is not None:
-        return said
+        return "\n".join(map(_clean_line, said.splitlines()))
     if examination.kind == "libvirt":
         return _LIBVIRT.get(what, "").format(name=shlex.quote(name)) or None
     return _QEMU.get(what)
+
+
+def _clean_line(line: str) -> str:
+    """Return a line that can be printed, as far to the right as it was."""
+    return " " * (len(line) - len(line.lstrip(" "))) + clean_text(line)
 
 
 _XML = """\

@@ -84,11 +84,12 @@ def _ask(wanted: Wanted) -> _Seen:
             rows = _choose(snapshot.guests, wanted.guest)
             return _Seen(facts.through_manager(client, snapshot, rows), snapshot=snapshot)
     except NotThereError as error:
-        if wanted.guest is not None and wanted.config is None and wanted.socket is not None:
+        if wanted.guest is not None and wanted.config is None and not paths.config_file().exists():
             raise
         found = absent(one_line(error))
     except (AerostatError, PermissionError) as error:
-        found = [Finding(MANAGER, "running", Level.WARNING, one_line(error))]
+        # One runs, and has hold of the guests: they had better not be asked by us too.
+        return _Seen(Sight(()), (Finding(MANAGER, "running", Level.WARNING, one_line(error)),))
     path = wanted.config or paths.config_file()
     if wanted.config is None and not path.exists():
         return _Seen(Sight(()), tuple(found))
