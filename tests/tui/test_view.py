@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
-from aerostat.daemon.snapshot import GuestRow, HostRow, MoveRow, Snapshot
+from aerostat.daemon.snapshot import GuestRow, HostRow, MoveRow, ReservationRow, Snapshot
 from aerostat.tui.columns import choose, guest_columns
 from aerostat.tui.history import ViewState
 from aerostat.tui.picture import to_svg
@@ -97,6 +97,60 @@ def test_a_condition_takes_the_place_of_the_gauge(
 ) -> None:
     text = drawn(view_of(snapshot(guest(condition=condition)), 80), 80)
     assert condition in row_of(text, "web")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"condition": "stuck", "condition_since": 45.0}, ("stuck 45s",)),
+        ({"condition": "implausible", "condition_since": 720.0}, ("implausible 12m",)),
+        ({"condition": "draining", "condition_since": 2.5, "pressure": None}, ("draining 2.5s",)),
+        ({"held_by_operator": True, "pressure": 0.42}, ("on hold", "42%")),
+        ({"way": "agent", "last_move": "gives 1 MiB"}, ("by its agent; gives 1 MiB",)),
+        ({"pinned": 256 * MIB, "error": "no answer"}, ("set to 256 MiB; no answer",)),
+    ],
+)
+def test_what_must_be_known_of_a_guest_is_told(
+    drawn: Drawn,
+    guest: Guests,
+    snapshot: Snapshots,
+    changes: dict[str, object],
+    words: tuple[str, ...],
+) -> None:
+    shown = drawn(view_of(snapshot(guest(**changes)), 200), 200)
+    for word in words:
+        assert word in shown
+
+
+def test_reservations_and_the_pressure_of_the_host(drawn: Drawn, snapshot: Snapshots) -> None:
+    host = HostRow(
+        *("local", 8 * GIB, 4 * GIB, GIB, GIB, 0, 0, 0, 4 * GIB),
+        pressure=0.37,
+        reserved=3 * GIB,
+        reserved_backed=2 * GIB,
+    )
+    rows = (
+        ReservationRow("db2", 2 * GIB, 250.0, backed=True),
+        ReservationRow("x\x1b[2J", GIB, 30.0, backed=False),
+    )
+    shown = drawn(view_of(snapshot(hosts=(host,), reservations=rows), 120), 120)
+    assert "pressure 37%" in shown
+    assert "reserved 3.0G" in shown
+    assert "▪" in shown
+    assert "RESERVED   db2 2.0 GiB, there, 4m left   x?[2J 1.0 GiB, not there yet" in shown
+
+
+def test_guests_in_another_order(drawn: Drawn, guest: Guests, snapshot: Snapshots) -> None:
+    rows = [guest("a", pressure=0.1), guest("b", pressure=0.9), guest("c", pressure=0.5)]
+    state = ViewState()
+    state.add(snapshot(*rows))
+    state.sort = "pressure"
+    state.help = ("q  end",)
+    shown = drawn(render(state, 120, 14), 120)
+    places = [shown.index(f"\n {name} ") for name in "bca"]
+    assert places == sorted(places)
+    assert "by pressure" in shown
+    assert shown.rstrip().endswith("q  end")
 
 
 def test_a_guest_that_was_never_read(drawn: Drawn, snapshot: Snapshots) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from aerostat.cli.options import dry_run_option, json_option, socket_option
+from aerostat.cli.options import GUEST, dry_run_option, json_option, socket_option
 
 
 @click.command(
@@ -16,7 +16,7 @@ Examples:
   aerostat hold web1 --note 'database is being restored'
 """,
 )
-@click.argument("guest")
+@click.argument("guest", type=GUEST)
 @click.option("--note", metavar="TEXT", default="", help="Why, for those who see it later.")
 @dry_run_option
 @json_option

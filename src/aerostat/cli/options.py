@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
-from aerostat.errors import UsageError
+from aerostat.errors import AerostatError, UsageError
 from aerostat.units import parse_size
 
+_COMPLETION_LIMIT = 0.5  # seconds: somebody waits with a finger on a key
 # The longest that anything may be asked for: what is longer is a slip of the hand.
 _LONGEST = 366 * 86400.0
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -56,6 +58,29 @@ class DurationType(click.ParamType[float, str]):
         return seconds
 
 
+class GuestType(click.ParamType[str, str]):
+    """A guest by its name, UUID or key; a shell completes the names that the manager knows."""
+
+    name = "guest"
+
+    def shell_complete(
+        self,
+        ctx: click.Context,
+        param: click.Parameter,  # noqa: ARG002 - click calls it so
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """Return the names that begin with `incomplete`; none where nobody answers at once."""
+        from aerostat.daemon.client import Client
+
+        try:
+            guests = Client(ctx.params.get("socket"), timeout=_COMPLETION_LIMIT).guests()
+        except AerostatError:
+            return []
+        names = sorted({str(guest["name"]) for guest in guests})
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+GUEST = GuestType()
 SIZE = SizeType()
 DURATION = DurationType()
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from aerostat.cli.options import dry_run_option, json_option, socket_option
+from aerostat.cli.options import GUEST, dry_run_option, json_option, socket_option
 from aerostat.errors import UsageError
 
 
@@ -17,7 +17,7 @@ Examples:
   aerostat release --all --dry-run
 """,
 )
-@click.argument("guest", required=False)
+@click.argument("guest", required=False, type=GUEST)
 @click.option("--all", "everybody", is_flag=True, help="All guests, each the same part.")
 @dry_run_option
 @json_option

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from aerostat.cli.options import dry_run_option, json_option, socket_option
+from aerostat.cli.options import GUEST, dry_run_option, json_option, socket_option
 
 
 @click.command(
@@ -15,7 +15,7 @@ Examples:
   aerostat resume web1
 """,
 )
-@click.argument("guest")
+@click.argument("guest", type=GUEST)
 @dry_run_option
 @json_option
 @socket_option

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from aerostat.cli.options import SIZE, dry_run_option, json_option, socket_option
+from aerostat.cli.options import GUEST, SIZE, dry_run_option, json_option, socket_option
 
 
 class SizeOrAuto(click.ParamType[int | None, str]):
@@ -28,7 +28,7 @@ Examples:
   aerostat set web1 auto      let the manager decide again
 """,
 )
-@click.argument("guest")
+@click.argument("guest", type=GUEST)
 @click.argument("size", metavar="SIZE|auto", type=SizeOrAuto())
 @dry_run_option
 @json_option

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from aerostat.cli.options import json_option, qmp_option, socket_option
+from aerostat.cli.options import GUEST, json_option, qmp_option, socket_option
 from aerostat.errors import LinkError, UsageError
 
 
@@ -18,7 +18,7 @@ Examples:
   aerostat stats web1 --qmp '/run/vm/*.qmp' --json
 """,
 )
-@click.argument("guest")
+@click.argument("guest", type=GUEST)
 @click.option("--human", is_flag=True, help="Print sizes with units.")
 @click.option("--bytes", "in_bytes", is_flag=True, help="Print sizes in bytes.")
 @json_option
