@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from aerostat.engine.conditions import diagram
 from aerostat.engine.observation import Guests, Hosts
 from aerostat.engine.settings import Settings
 from aerostat.engine.state import State
@@ -42,6 +43,10 @@ def test_the_settings_are_those_of_the_engine(page: Any) -> None:
         number, _, unit = value.partition(" ")
         is_so = getattr(settings, name)
         assert is_so == (number if isinstance(is_so, str) else float(number) * UNITS[unit]), name
+
+
+def test_the_diagram_is_drawn_from_the_table(page: Any) -> None:
+    assert page.code("mermaid") == [diagram()]
 
 
 def test_code_that_is_shown_is_real(page: Any) -> None:

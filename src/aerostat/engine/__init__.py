@@ -13,7 +13,11 @@ The rooms, in the order in which a figure passes through them:
 observation    what goes in: the columns of hosts and guests
 state          what was learned before: versioned, saved, loaded
 estimates      demand, reserve, pressure and confidence of each guest
-accounts       size, held and outstanding memory, and the ledger of grants
+accounts       size, held and outstanding memory, the ledger of grants, what is reserved
+strain         how the host itself fares, whatever its budget says
+convergence    how each balloon moves: its speed, and whether it gets on
+gain           whether the host gains what balloons take
+conditions     how far each guest can be managed: a state machine, one table
 fill           exact weighted water-filling, for all hosts at once
 targets        the policy: which size each guest should have
 safeguards     the promises: which part of that may be done now
