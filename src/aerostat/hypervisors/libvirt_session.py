@@ -116,7 +116,7 @@ class LibvirtSession:
             return await link.ask(lane, call, timeout, **arguments)
         finally:
             if link.error is None and link.held_up(lane):
-                link.kill(LinkError(f"{self._program.uri}: libvirtd does not answer any more"))
+                link.kill(LinkError("libvirtd does not answer any more"))
 
     async def learn(self, link: HelperLink, domain: Domain, timeout: float) -> None:
         """Read a domain's description. Raises `AerostatError`."""
