@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from aerostat.units import MIB
 
 Call = Callable[..., tuple[int, str, str]]
 
-TICKS = 36
+TICKS = 24
 """What each of the two managers does."""
 
 
@@ -27,14 +28,14 @@ async def work(house: House, ticks: int) -> None:
     """Let the guests' need rise and fall in turn."""
     web, db = (house.connector.fakes[f"fake:{name}"] for name in ("web", "db"))
     for tick in range(ticks):
-        need = 150 + 8 * tick
+        need = 150 + 12 * tick
         for guest, used in ((web, need * MIB), (db, (500 - need) * MIB)):
             guest.uses(max(guest.guest_size - used, 4 * MIB))
             guest.held = min(guest.guest_size, used + 32 * MIB)
         await house.clock.advance(1.0)
 
 
-async def live(path: Path, *, manage: bool = True) -> None:
+async def live(path: Path, *, manage: bool = True, ticks: int = TICKS) -> None:
     """Have two managers, one after the other, write the journal at `path`."""
     house = House(VirtualClock(wall=1.8e9))
     house.budget = 600 * MIB
@@ -46,10 +47,10 @@ async def live(path: Path, *, manage: bool = True) -> None:
         journal = Journal(path, about=about(Settings(), manage=manage))
         journal.start()
         await house.start(config, journal=journal, save_file=save_file)
-        await work(house, TICKS // 2)
+        await work(house, ticks // 2)
         if manage:
-            house.manager.set_target("fake:web", 300 * MIB)
-        await work(house, TICKS // 2)
+            house.manager.set_target("fake:web", 200 * MIB)
+        await work(house, ticks // 2)
         if manage:
             house.manager.set_target("fake:web", None)
         await house.stop()
@@ -85,7 +86,7 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
 def write_journal(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that has managers write another journal (see `live`)."""
 
-    def write(**how: bool) -> Path:
+    def write(**how: Any) -> Path:
         path = tmp_path / "other" / "journal.sqlite"
         path.parent.mkdir()
         asyncio.run(live(path, **how))

@@ -10,7 +10,7 @@ import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from aerostat.daemon.journal_rollup import Rollup, Row
 from aerostat.daemon.journal_schema import (
@@ -40,6 +40,10 @@ _INSERT_ROSTER = "INSERT INTO rosters (columns) VALUES (?)"
 _INSERT_TICK = (
     "INSERT INTO ticks (run, roster, number, monotonic, wall, duration, columns)"
     " VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+_READ_TICKS = (
+    "SELECT ticks.id, monotonic, wall, rosters.columns, ticks.columns FROM ticks"
+    " JOIN rosters ON rosters.id = ticks.roster WHERE ticks.id > ? ORDER BY ticks.id LIMIT ?"
 )
 _INSERT_STATE = "INSERT INTO states (tick, why, columns) VALUES (?, ?, ?)"
 _INSERT_MOVE = (
@@ -134,6 +138,8 @@ class JournalFile:
         """The last tick that was rolled up, in the tables or not yet."""
         self._finished = self._rolled
         """The last tick of a minute that is finished."""
+        if self._rolled:
+            self._prime()
 
     @classmethod
     def open(cls, path: Path, about: str) -> Self:
@@ -181,15 +187,10 @@ class JournalFile:
         Tell whether more are left.
         """
         with self._transaction():
-            rows = self._file.execute(
-                "SELECT ticks.id, monotonic, wall, rosters.columns, ticks.columns FROM ticks"
-                " JOIN rosters ON rosters.id = ticks.roster"
-                " WHERE ticks.id > ? ORDER BY ticks.id LIMIT ?",
-                (self._added, _READ_BACK),
-            ).fetchall()
-            for tick, monotonic, wall, roster, columns in rows:
+            rows = self._read_back(self._added, _READ_BACK)
+            for tick, *packed in rows:
                 with contextlib.suppress(UsageError):  # one that is broken is left out
-                    seen, decided = unpack(monotonic, wall, roster, columns)
+                    seen, decided = unpack(*packed)
                     self._name_guests(seen)
                     self._roll_up(tick, seen, decided)
                 self._added = tick
@@ -226,6 +227,15 @@ class JournalFile:
         self._file.execute("BEGIN IMMEDIATE")
         with self._file:  # commits, or rolls back
             yield
+
+    def _read_back(self, after: int, count: int) -> list[Any]:
+        return self._file.execute(_READ_TICKS, (after, count)).fetchall()
+
+    def _prime(self) -> None:
+        """Have counters go on from the last tick that is in the tables."""
+        for _, *packed in self._read_back(self._rolled - 1, 1):
+            with contextlib.suppress(UsageError):
+                self._rollup.prime(unpack(*packed)[0])
 
     def _insert(self, statement: str, *values: object) -> int:
         return int(self._file.execute(statement, values).lastrowid or 0)

@@ -115,7 +115,9 @@ class JournalReader:
         """Return the names of all guests that are remembered, by their keys."""
         names = dict(self._all("SELECT DISTINCT key, name FROM moves"))
         if self.version > 1:
-            names |= dict(self._all("SELECT key, name FROM guests"))
+            # An earlier version's guests have no name there but their key.
+            named = self._all("SELECT key, name FROM guests")
+            names |= {key: name for key, name in named if name != key or key not in names}
         return {str(key): str(name) for key, name in names.items()}
 
     def find(self, name: str) -> tuple[str, ...]:

@@ -83,6 +83,11 @@ class Rollup:
     _counters: FloatArray = field(default_factory=lambda: np.zeros((len(GROWTH_TAGS), 0)))
     """The counters of the last tick, in the order of the guests' keys."""
 
+    def prime(self, seen: Observation) -> None:
+        """Take the counters of the tick before the first one that will be added."""
+        self._guests = Bucket.empty(OF_GUESTS, seen.guests.keys, -1.0)
+        self._counters = seen.guests.statistics[:, GROWTH_TAGS].T
+
     def add(self, seen: Observation, decided: Decided | None) -> bool:
         """Add a tick; tell whether that ended the minute under way.
 

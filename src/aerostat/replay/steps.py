@@ -23,7 +23,7 @@ from aerostat.engine.step import step
 Change = Callable[[Settings], Settings]
 """Makes another policy's settings of those that were recorded."""
 
-_LEARNED = ("demand", "growth", "pressure", "cause", "harm_time")
+_LEARNED = ("demand", "growth", "read_rate", "pressure", "cause", "harm_time")
 """What an engine makes of the figures by itself, whatever balloons do."""
 
 
