@@ -223,7 +223,7 @@ async def test_absurd_figures_cost_only_their_own_guest(
     bad = next(guest for guest in house.last.guests if guest.name != "good")
     assert bad.name.isprintable()
     assert len(bad.name) <= 80
-    assert house.last.problems == ()
+    assert all("have never answered" in text for text in house.last.problems)
 
 
 async def test_a_guest_with_an_endless_key_is_left_out_and_said_so(house: House) -> None:

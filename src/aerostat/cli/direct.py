@@ -9,8 +9,7 @@ from collections.abc import Sequence
 
 from aerostat.balloon.statistics import Tag
 from aerostat.cli.errors import NotThereError
-from aerostat.daemon.names import clean_name, clean_text
-from aerostat.daemon.rows import named_statistics
+from aerostat.daemon.names import clean_name, clean_text, named_statistics
 from aerostat.daemon.snapshot import GuestRow
 from aerostat.errors import AerostatError
 from aerostat.hypervisors.base import GuestInfo, Reading

@@ -133,7 +133,8 @@ class Manager:
         self._waking.stop()
 
     def wake(self) -> None:
-        """Have the next tick begin at once: the host is under pressure."""
+        """Look at all guests and decide at once: the host is under pressure, or an order came."""
+        self._ticker.pace.hurry()
         self._waking.wake()
 
     def change(
@@ -250,7 +251,7 @@ class Manager:
     def _ordered(self) -> None:
         """Carry out what was just ordered, and keep it, without waiting for the next tick."""
         self._saved = self._clock.monotonic() - _SAVE_EVERY
-        self._waking.wake()
+        self.wake()
 
     @property
     def _orders(self) -> Orders:

@@ -42,6 +42,10 @@ class Thinker:
         self.last: Step | None = None
         self._host_name = host_name
 
+    def age(self, seconds: float) -> None:
+        """Have all figures be older by `seconds`: the host was suspended."""
+        self.state = replace(self.state, sample_time=self.state.sample_time - seconds)
+
     def think(
         self,
         now: float,

@@ -89,6 +89,7 @@ class Ticker:
         if suspended := self._gaps.suspended():
             self._resume(f"the host was suspended for {suspended:.0f} s")
             self.sampler.age(suspended)
+            self.thinker.age(suspended)
         if late := self._gaps.late(self.config.interval):
             self._resume(f"nothing was done for {late:.0f} s: the manager was stopped, or starved")
         await self.sampler.look(self.config.sample_limit, lambda key: self.pace.is_due(key, began))
