@@ -66,7 +66,8 @@ def test_an_error_is_shown_beside_the_condition() -> None:
         ({"condition": "fresh", "condition_since": 300.0}, "fresh"),
         ({"condition": "stuck", "condition_since": 45.0}, "stuck 45s"),
         ({"condition": "silent", "condition_since": 720.0}, "silent 12m"),
-        ({"condition": "fresh", "held_by_operator": True}, "fresh, on hold"),
+        ({"condition": "exempt", "condition_since": 8.0, "held_by_operator": True}, "on hold 8.0s"),
+        ({"condition": "stuck", "condition_since": 1.0, "held_by_operator": True}, "1.0s, on hold"),
         (
             {"condition": "fresh", "pinned": 2 * GIB, "way": "agent"},
             "fresh, set to 2.0 GiB, by its agent",

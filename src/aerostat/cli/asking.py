@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from aerostat.cli.errors import NotThereError
-from aerostat.daemon.client import Client, GuestError, NotPermittedError
+from aerostat.daemon.client import Client, GuestError, NotPermittedError, NotReservedError
 from aerostat.errors import LinkError
 
 
@@ -23,6 +23,8 @@ def manager_at(socket: Path | None) -> Iterator[Client]:
         if error.keys:  # several have this name
             raise
         raise NotThereError(f"{error}; 'aerostat list' shows those there are") from error
+    except NotReservedError as error:
+        raise NotThereError(f"{error}; 'aerostat reserve --list' shows what is") from error
     except NotPermittedError as error:
         raise PermissionError(str(error)) from error
     except LinkError as error:

@@ -5,7 +5,6 @@ from typing import Any
 
 import click
 
-from aerostat.cli.errors import ExitCode
 from aerostat.cli.options import DURATION, SIZE, dry_run_option, json_option, socket_option
 from aerostat.errors import UsageError
 
@@ -47,7 +46,7 @@ def command(
     listing: bool,
     dry_run: bool,
     as_json: bool,
-) -> int:
+) -> None:
     """Keep SIZE (such as 8GiB) of the host's budget free for the guest NAME.
 
     Guests give what they can spare, then what they have beyond their share; none goes below its
@@ -79,9 +78,5 @@ def command(
         elif size is not None and name is not None:
             row = client.reserve(name, size, lease, dry_run=dry_run)
             if wait:
-                waiting = Waiting(client, name, lease)
-                row = waiting.until_there(row)
+                row = Waiting(client, name, lease).until_there(row)
             show("would reserve: " * dry_run + describe(row), reservation=row)
-            if wait and not row["backed"]:
-                return ExitCode.FAILURE
-    return ExitCode.OK

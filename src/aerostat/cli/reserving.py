@@ -9,6 +9,7 @@ import msgspec
 
 from aerostat.daemon.client import Client
 from aerostat.daemon.snapshot import ReservationRow
+from aerostat.errors import AerostatError
 from aerostat.tui.states import reservation_words
 from aerostat.units import format_size
 
@@ -19,6 +20,10 @@ _SAID_EVERY = 10.0  # seconds between two lines where there is no terminal
 def describe(row: dict[str, Any]) -> str:
     """Return a reservation in words."""
     return reservation_words(msgspec.convert(row, ReservationRow))
+
+
+class ReservationEnded(AerostatError):
+    """It was cancelled, or its lease ended, before the room was there."""
 
 
 class Waiting:
@@ -32,7 +37,7 @@ class Waiting:
         self._said = -_SAID_EVERY
 
     def until_there(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Return the reservation as it is at the end: backed, or over."""
+        """Return the reservation when its room is there. Raises `ReservationEnded` otherwise."""
         try:
             while not row["backed"] and time.monotonic() < self._until:
                 self._say(row)
@@ -40,13 +45,17 @@ class Waiting:
                 rows = self._client.reservations()
                 now = next((each for each in rows if each["name"] == self._name), None)
                 if now is None:
-                    # The guest that has come has the room now: that is what it was for.
-                    return {**row, "left": 0.0, "backed": self._has_come()}
+                    break
                 row = now
         finally:
             if self._terminal:
                 click.echo("\r\033[K", nl=False, err=True)
-        return row
+        if row["backed"]:
+            return row
+        if self._has_come():  # it has the room now: that is what it was for
+            return {**row, "left": 0.0, "backed": True}
+        size = format_size(row["size"])
+        raise ReservationEnded(f"the reservation for {self._name} ended before {size} were there")
 
     def _has_come(self) -> bool:
         return any(

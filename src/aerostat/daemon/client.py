@@ -1,12 +1,14 @@
 """The client of a running manager's API (see `api`). Standard library only, blocking, light.
 
-Every call may raise `LinkError` (no manager there), `UsageError` (it refuses), `GuestError` (no
-such guest or reservation) or `NotPermittedError`.
+Every call may raise `LinkError` (no manager there), `UsageError` (it refuses), `GuestError`,
+`NotReservedError` or `NotPermittedError`.
 """
 
+import contextlib
 import http.client
 import json
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -26,6 +28,10 @@ class GuestError(UsageError):
     def __init__(self, message: str, keys: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.keys = keys
+
+
+class NotReservedError(UsageError):
+    """Nothing is reserved for this name."""
 
 
 class NotPermittedError(UsageError):
@@ -117,11 +123,13 @@ class Client:
     def renew(self, name: str, lease: float, *, dry_run: bool = False) -> dict[str, Any]:
         """Have the reservation for `name` last `lease` seconds from now; return it."""
         path = f"/v1/reservations/{_part(name)}"
-        return dict(self._change("PUT", path, {"lease": lease}, dry_run)["reservation"])
+        with _about_reservations():
+            return dict(self._change("PUT", path, {"lease": lease}, dry_run)["reservation"])
 
     def cancel(self, name: str, *, dry_run: bool = False) -> dict[str, Any]:
         """End the reservation for `name`."""
-        return self._change("DELETE", f"/v1/reservations/{_part(name)}", None, dry_run)
+        with _about_reservations():
+            return self._change("DELETE", f"/v1/reservations/{_part(name)}", None, dry_run)
 
     def reload(self) -> str | None:
         """Have the configuration read again; return what of it waits for the next start."""
@@ -152,6 +160,15 @@ class Client:
         finally:
             connection.close()
         return _checked(status, text, self.path)
+
+
+@contextlib.contextmanager
+def _about_reservations() -> Iterator[None]:
+    """Make of what is not found there what it is: no guest, but a reservation."""
+    try:
+        yield
+    except GuestError as error:
+        raise NotReservedError(str(error)) from error
 
 
 def _checked(status: int, text: bytes, path: Path) -> dict[str, Any]:

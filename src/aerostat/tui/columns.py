@@ -13,10 +13,10 @@ from aerostat.daemon.names import clean_name, clean_text
 from aerostat.daemon.snapshot import GuestRow
 from aerostat.tui.bars import gauge, pressure_style, size_bar, sparkline
 from aerostat.tui.history import ViewState
-from aerostat.tui.states import FRESH, ON_HOLD, condition_words, marks
+from aerostat.tui.states import EXEMPT, FRESH, ON_HOLD, condition_word, condition_words, marks
 from aerostat.tui.text import ABSENT, short_age, short_rate, short_size
 
-_RESTING = {"exempt", ON_HOLD}  # no reason to worry
+_RESTING = {EXEMPT, ON_HOLD}  # no reason to worry
 _FAULTS_UNEASY = 20.0  # major faults a second at which the figure is coloured
 _SWAP_UNEASY = 1 << 20  # bytes a second
 
@@ -134,11 +134,8 @@ def _pressure(guest: GuestRow, _state: ViewState, width: int) -> Text:
 
     With the word comes for how long, or the figure, as far as there is room.
     """
-    if guest.condition != FRESH:
-        word, longer = clean_name(guest.condition), condition_words(guest)
-    elif guest.held_by_operator:
-        word = longer = ON_HOLD
-    else:
+    word, longer = condition_word(guest), condition_words(guest)
+    if word == FRESH:
         return gauge(width, guest.pressure)
     style = "dim" if word in _RESTING else "yellow"
     shown = longer if len(longer) <= width else word

@@ -12,20 +12,29 @@ from aerostat.tui.text import short_age
 from aerostat.units import format_size
 
 FRESH = "fresh"  # figures mean what they say, and need no word
+EXEMPT = "exempt"
 ON_HOLD = "on hold"
 
 
 def condition_words(guest: GuestRow) -> str:
     """Return a guest's condition, and for how long it has been in it unless all is well."""
-    word = clean_name(guest.condition)
+    word = condition_word(guest)
     if guest.condition == FRESH or guest.condition_since is None:
         return word
     return f"{word} {short_age(guest.condition_since)}"
 
 
+def condition_word(guest: GuestRow) -> str:
+    """Return a guest's condition; that it is left alone is told by the order that says so."""
+    if guest.held_by_operator and guest.condition in (FRESH, EXEMPT):
+        return ON_HOLD
+    return clean_name(guest.condition)
+
+
 def marks(guest: GuestRow) -> list[str]:
     """Return what else must be known of a guest: orders of an operator, and how it is read."""
-    words = [ON_HOLD] if guest.held_by_operator else []
+    told = condition_word(guest) == ON_HOLD
+    words = [ON_HOLD] if guest.held_by_operator and not told else []
     if guest.pinned is not None:
         words.append(f"set to {format_size(guest.pinned)}")
     if guest.way not in (None, "queue"):
@@ -49,11 +58,9 @@ def worries(snapshot: Snapshot) -> Iterable[str]:
     """Yield what is out of the ordinary among the guests, with how many there are of it."""
     counts: dict[str, int] = {}
     for guest in snapshot.guests:
-        if guest.condition not in (FRESH, "exempt"):
-            word = clean_name(guest.condition)
+        word = condition_word(guest)
+        if word not in (FRESH, EXEMPT):
             counts[word] = counts.get(word, 0) + 1
-        if guest.held_by_operator:
-            counts[ON_HOLD] = counts.get(ON_HOLD, 0) + 1
     return (f"{count} {word}" for word, count in counts.items())
 
 
