@@ -38,7 +38,8 @@ def api_socket() -> Path:
 def manager_socket() -> Path:
     """Return where a client looks for a manager: the user's own, if there is one, or the host's."""
     own, host = api_socket(), _HOST_RUNTIME / "aerostat.sock"
-    return host if host.exists() and not own.exists() else own
+    # Neither may be looked at by everybody; then it is not theirs.
+    return host if os.access(host, os.F_OK) and not os.access(own, os.F_OK) else own
 
 
 def config_file() -> Path:
