@@ -22,12 +22,13 @@ def test_replay_says_that_all_is_the_same(call: Call, journal: Path) -> None:
 
 
 def test_replay_with_another_policy(call: Call, journal: Path) -> None:
-    code, out, _ = call("replay", journal, "--policy", "density", "--guest", "db")
+    density = ("--policy", "density", "--until", "40s")
+    code, out, _ = call("replay", journal, *density, "--guest", "db")
     assert code == 0
     assert "with density, these are each guest's first decisions that would have been others" in out
     assert out.count("  recorded  ") == 1
     assert "What would have followed is not known" in out
-    code, out, _ = call("replay", journal, "--policy", "density", "--json")
+    code, out, _ = call("replay", journal, *density, "--json")
     told = json.loads(out)
     assert (told["schema"], told["other"]) == (1, "density")
     assert told["identical"] == told["compared"] == told["steps"]
@@ -86,7 +87,7 @@ def test_explain_from_a_journal_alone(call: Call, journal: Path) -> None:
     assert "an operator set it to 200 MiB" in out
     assert "accepted, reached within" in out
     assert out.count("manager: started: manages") == 2
-    code, out, _ = call("explain", "web", "--journal", journal, "--since", "1h", "--json")
+    code, out, _ = call("explain", "web", "--journal", journal, "--until", "35s", "--json")
     told = json.loads(out)
     moves = [entry for entry in told["timeline"] if entry["kind"] == "move"]
     assert moves
@@ -101,7 +102,7 @@ def test_where_there_is_no_manager_its_journal_is_asked(
     monkeypatch.setattr(paths, "config_file", lambda: tmp_path / "none.toml")
     for name in ("api_socket", "manager_socket"):
         monkeypatch.setattr(paths, name, lambda: tmp_path / "nobody.sock")
-    code, out, err = call("explain", "web")
+    code, out, err = call("explain", "web", "--since", "5s")
     assert code == 0
     assert f"no manager is running; this is from {journal}" in err
     assert out.startswith("web ")

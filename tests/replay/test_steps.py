@@ -17,11 +17,14 @@ from aerostat.replay.comparison import Comparison, faithful_lines, other_lines
 from aerostat.replay.policies import POLICIES, change_of
 from aerostat.replay.steps import Change, Replayed, Replayer
 
+SOME = 20
+"""Ticks that are enough where it does not matter which."""
 
-def replayed(path: Path, change: Change | None = None) -> Comparison:
+
+def replayed(path: Path, change: Change | None = None, last: int | None = None) -> Comparison:
     with JournalReader(path) as reader:
         replayer, comparison = Replayer(reader.runs(), change), Comparison()
-        for tick in reader.ticks():
+        for tick in reader.ticks(1, last):
             step = replayer.feed(tick)
             if step is not None:
                 comparison.add(step)
@@ -29,10 +32,10 @@ def replayed(path: Path, change: Change | None = None) -> Comparison:
         return comparison
 
 
-def steps(path: Path, change: Change | None = None) -> list[Replayed]:
+def steps(path: Path, change: Change | None) -> list[Replayed]:
     with JournalReader(path) as reader:
         replayer = Replayer(reader.runs(), change)
-        done = (replayer.feed(tick) for tick in reader.ticks())
+        done = (replayer.feed(tick) for tick in reader.ticks(1, SOME))
         return [one for one in done if one is not None]
 
 
@@ -104,21 +107,27 @@ def test_what_is_fed_otherwise_is_decided_otherwise_and_told(copied: Path) -> No
 def test_a_state_that_was_kept_on_the_way_is_compared(copied: Path) -> None:
     with JournalReader(copied) as reader:
         replayer = Replayer(reader.runs())
-        for tick in reader.ticks(1, 20):
+        for tick in reader.ticks(1, SOME):
             replayer.feed(tick)
         here = replayer._state
     assert here is not None
     file = sqlite3.connect(copied)
     with file:
-        file.execute("INSERT INTO states VALUES (21, 'due', ?)", (pack_state(here),))
-    comparison = replayed(copied)
+        file.execute(
+            "INSERT INTO states VALUES (?, 'due', ?)",
+            (
+                SOME + 1,
+                pack_state(here),
+            ),
+        )
+    comparison = replayed(copied, last=SOME + 2)
     assert (comparison.states, comparison.unlike_states) == (1, 0)
     assert "so is the engine's state at 1 moments" in "\n".join(faithful_lines(comparison))
     with file:
         other = replace(here, demand=here.demand + 1.0)
-        file.execute("UPDATE states SET columns = ? WHERE tick = 21", (pack_state(other),))
+        file.execute("UPDATE states SET columns = ? WHERE tick = ?", (pack_state(other), SOME + 1))
     file.close()
-    comparison = replayed(copied)
+    comparison = replayed(copied, last=SOME + 2)
     assert (comparison.states, comparison.unlike_states) == (1, 1)
     assert not comparison.faithful
 
@@ -144,7 +153,7 @@ def test_another_policy_is_asked_in_the_situation_that_there_was(journal: Path) 
 
 
 def test_the_same_policy_decides_the_same(journal: Path) -> None:
-    comparison = replayed(journal, POLICIES["need"])
+    comparison = replayed(journal, POLICIES["need"], SOME)
     assert comparison.unlike_other == {}
     assert other_lines(comparison, "need") == ["need would have decided the same at every step"]
 
