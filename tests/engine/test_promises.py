@@ -193,6 +193,9 @@ def test_promise_3_taking_is_slow_and_stops_at_harm(world: Make, scenario: Any) 
         rate = host.settings.shrink_rate * host.max_size * elapsed
         assert (taken <= rate * (host.settings.survival_factor if survival else 1) + PAGE).all()
 
+        # Requests are never stacked: one that is being fulfilled is not made larger.
+        assert (taken <= 0)[plan.asked < plan.guest_size].all()
+
         since = host.now - np.minimum(before.harm_time, host.now)
         felt = (plan.pressure >= host.settings.harm_pressure) | (since < host.settings.cooldown)
         if survival:
