@@ -91,7 +91,7 @@ def test_beside_the_guests_stand_hosts_reservations_and_problems() -> None:
         problems=("the disk is full",),
     )
     assert list(house_lines(snapshot)) == [
-        "h: budget 8.0 GiB, reserved 3.0 GiB, of it there 1.0 GiB, pressure 4%",
+        "h: budget 8.0 GiB, reserved 3.0 GiB (1.0 GiB of it there), pressure 4%",
         "reserved for db2 3.0 GiB, not there yet, 4m left",
         "! libvirt: no? answer",
         "! the disk is full",

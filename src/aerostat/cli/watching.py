@@ -13,9 +13,9 @@ from aerostat.daemon.client import Client
 from aerostat.daemon.snapshot import MoveRow, Snapshot
 from aerostat.errors import LinkError
 from aerostat.tui.keys import Keys
-from aerostat.tui.lines import summary_line
+from aerostat.tui.lines import beginning
 from aerostat.tui.live import LiveView
-from aerostat.tui.states import SORTS, sort
+from aerostat.tui.states import SORTS, sort, worries
 
 _NEWEST_MOVES = 50
 _KEYS = (
@@ -63,8 +63,9 @@ class Feed:
 def text_frames(feed: Feed, by: str) -> None:
     """Print tables, one below the other."""
     for number, snapshot in enumerate(feed):
+        head = "; ".join([*beginning(snapshot), *worries(snapshot)])
         gap = "\n" if number else ""
-        click.echo(f"{gap}{report.rfc3339(snapshot.wall)}  {summary_line(snapshot)}")
+        click.echo(f"{gap}{report.rfc3339(snapshot.wall)}  {head}")
         click.echo(report.list_table(sort(snapshot.guests, by)))
         for line in report.house_lines(snapshot):
             click.echo(line)

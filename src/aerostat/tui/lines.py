@@ -1,7 +1,7 @@
 """Showing a run as lines: of text for logs and dumb terminals, of JSON for programs."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from aerostat.daemon.names import clean_name, clean_text
@@ -56,9 +56,7 @@ class JsonLines(Sink):
 
 def summary_line(snapshot: Snapshot) -> str:
     """Return a snapshot in one line: the mode, the accounts, guests in need, and reservations."""
-    count = len(snapshot.guests)
-    parts = ["managing" if snapshot.mode == "manage" else "observing"]
-    parts.append(f"{count} guest{'s' if count != 1 else ''}")
+    parts = list(beginning(snapshot))
     parts += [text for host in snapshot.hosts if (text := accounts(host))]
     parts += [
         f"{clean_name(guest.name)} under pressure ({guest.pressure:.0%})"
@@ -70,6 +68,13 @@ def summary_line(snapshot: Snapshot) -> str:
     return "; ".join(parts)
 
 
+def beginning(snapshot: Snapshot) -> Iterator[str]:
+    """Yield the mode, and how many guests there are."""
+    count = len(snapshot.guests)
+    yield "managing" if snapshot.mode == "manage" else "observing"
+    yield f"{count} guest{'s' if count != 1 else ''}"
+
+
 def accounts(host: HostRow) -> str:
     """Return what is known of a host: ``budget 24 GiB, held 10 GiB, …``."""
     amounts = {
@@ -78,10 +83,11 @@ def accounts(host: HostRow) -> str:
         "permitted": host.permitted,
         "spare": host.spare,
         "exposed": host.exposure or None,
-        "reserved": host.reserved or None,
-        "of it there": host.reserved_backed if host.reserved else None,
     }
     known = [f"{name} {format_size(size)}" for name, size in amounts.items() if size is not None]
+    if host.reserved:
+        there = format_size(host.reserved_backed)
+        known.append(f"reserved {format_size(host.reserved)} ({there} of it there)")
     if host.pressure is not None:
         known.append(f"pressure {host.pressure:.0%}")
     return ", ".join(known)
