@@ -51,7 +51,7 @@ async def examination(
         balloon=setup.balloon,
         driver=domain.answered if setup.balloon and not domain.busy else None,
         statistics=sends or (False if domain.answered else None),
-        interval=setup.period if setup.balloon else None,
+        interval=_period(domain, setup),
         deflate_on_oom=setup.deflate_on_oom if setup.balloon else None,
         free_page_reporting=setup.free_page_reporting if setup.balloon else None,
         huge_pages=setup.huge_pages,
@@ -61,6 +61,13 @@ async def examination(
         agent=await _agent(setup, agents, domain.key, limit),
         mending=_mending(domain, setup, uri, period),
     )
+
+
+def _period(domain: Domain, setup: Setup) -> int | None:
+    """Return the period of its statistics, but for what we have made of it meanwhile."""
+    if not setup.balloon:
+        return None
+    return setup.period if domain.period_found is None else domain.period_found
 
 
 async def _agent(setup: Setup, agents: Agents | None, key: str, limit: float) -> Agent | None:
