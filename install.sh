@@ -31,8 +31,14 @@ main() {
     [ "$(id -u)" -eq 0 ] || fail "this installs for the whole host: sudo ./install.sh"
     case "${1:-}" in
         "") install_all ;;
-        --uninstall) uninstall ;;
-        --purge) uninstall && purge ;;
+        --uninstall)
+            uninstall
+            echo "aerostat: removed; $config and $state are kept"
+            ;;
+        --purge)
+            uninstall
+            purge
+            ;;
         *) fail "there are --uninstall and --purge" ;;
     esac
 }
@@ -120,10 +126,10 @@ uninstall() {
     remove_files
     rm -f "$local/bin/aerostat"
     rm -rf "$home"
+    [ ! -d "$local/share/aerostat" ] || rmdir --ignore-fail-on-non-empty "$local/share/aerostat"
     if systemd_runs; then
         systemctl daemon-reload
     fi
-    echo "aerostat: removed; $config and $state are kept"
 }
 
 purge() {
@@ -131,7 +137,7 @@ purge() {
     if id aerostat >/dev/null 2>&1; then
         userdel aerostat
     fi
-    echo "aerostat: they are removed, too, and the user aerostat"
+    echo "aerostat: removed, with $config, $state and the user aerostat"
 }
 
 main "$@"
