@@ -26,7 +26,8 @@ from aerostat.errors import MissingError, UsageError
 from aerostat.units import MIB
 
 BEGAN = 1.8e9  # a whole quarter of an hour
-ALL = Keep(0.0, 0.0, 0.0, 1 << 40)
+DAY = 86400.0
+ALL = Keep(2 * DAY, 8 * DAY, 90 * DAY, 1 << 40, None)
 
 
 def sample(number: int, wall: float = BEGAN, names: tuple[str, ...] = ("a", "b")) -> Sample:
@@ -157,7 +158,7 @@ def test_guests_come_and_go(path: Path) -> None:
 def test_the_old_is_swept_a_portion_at_a_time_and_never_unrolled(path: Path) -> None:
     file = JournalFile.open(path, "{}")
     file.write([sample(number) for number in range(1200)], [Event(1.0, BEGAN, "kind", "text")])
-    keep = Keep(raw=BEGAN + 1100, minutes=BEGAN + 900, quarters=BEGAN + 500, size=1 << 40)
+    keep = Keep(ticks=100, minutes=300, quarters=700, size=1 << 40, now=BEGAN + 1200)
     assert file.sweep(keep)
     left = [row(path, "SELECT count(*) FROM ticks")[0]]
     assert left[0] >= 700  # a portion, and the writer could write again
@@ -168,8 +169,8 @@ def test_the_old_is_swept_a_portion_at_a_time_and_never_unrolled(path: Path) -> 
     assert row(path, "SELECT min(start) FROM guest_minutes") == (BEGAN + 900,)
     assert row(path, "SELECT min(start) FROM guest_quarters") == (BEGAN + 900,)
     # What is not rolled up yet stays, whatever its age.
-    file.sweep(Keep(BEGAN + 5000, 0.0, 0.0, 1 << 40))
-    file.sweep(Keep(BEGAN + 5000, 0.0, 0.0, 1 << 40))
+    while file.sweep(keep._replace(ticks=0, now=BEGAN + 1200)):
+        pass
     assert row(path, "SELECT min(wall) FROM ticks") == (BEGAN + 1140,)
     file.close()
 
@@ -200,12 +201,29 @@ def test_what_takes_too_much_room_goes_ticks_first(path: Path) -> None:
     assert path.stat().st_size < 1 * MIB
 
 
+def test_minutes_do_not_push_out_all_ticks(path: Path) -> None:
+    """Where both want more room than there is, both keep the same part of what was wished."""
+    file = JournalFile.open(path, "{}")
+    names = tuple(f"guest-{number}" for number in range(40))
+    for hour in range(24):
+        file.write([sample(10 * n, wall=BEGAN + 3600 * hour, names=names) for n in range(30)], [])
+    wished = ALL._replace(ticks=12 * 3600, minutes=24 * 3600, size=file.used() * 2 // 3)
+    while file.sweep(wished):
+        pass
+    for table, column, length in (("ticks", "wall", 12), ("guest_minutes", "start", 24)):
+        low, high = row(path, f"SELECT min({column}), max({column}) FROM {table}")
+        assert 0 < high - low < length * 3600
+    file.close()
+
+
 def test_a_clock_that_jumped_sweeps_nothing_and_leaves_nothing(path: Path) -> None:
     file = JournalFile.open(path, "{}")
     file.write([sample(number) for number in range(10)], [])
     file.write([sample(10, wall=BEGAN + 1e9)], [])  # the clock is wrong for a while
     file.write([sample(number) for number in range(11, 100)], [])
-    file.sweep(ALL._replace(raw=BEGAN + 50))
+    file.sweep(ALL)
+    assert row(path, "SELECT count(*) FROM ticks") == (100,)  # what is old is not known now
+    file.sweep(ALL._replace(ticks=50, now=BEGAN + 100))
     # The tick from the far future was written before some that are too old.
     assert row(path, "SELECT min(wall), max(wall) FROM ticks") == (BEGAN + 50, BEGAN + 99)
     file.close()

@@ -9,7 +9,6 @@ and deletes what is too old, a portion at a time.
 
 import contextlib
 import logging
-import math
 import sqlite3
 import threading
 import time
@@ -266,12 +265,10 @@ class Journal:
         self._upkeep_left = file.sweep(self._keep())
 
     def _keep(self) -> Keep:
-        if not self._steady.is_steady():
-            return Keep(-math.inf, -math.inf, -math.inf, self._keep_size)
-        now = time.time()
         days = max(self._keep_days * _DAY, self._keep_seconds)
         minutes = max(min(_MINUTES_DAYS * _DAY, days), self._keep_seconds)
-        return Keep(now - self._keep_seconds, now - minutes, now - days, self._keep_size)
+        now = time.time() if self._steady.is_steady() else None
+        return Keep(self._keep_seconds, minutes, days, self._keep_size, now)
 
     def _report(self, error: Exception) -> None:
         text = f"journal cannot be written: {clean_text(error)}"

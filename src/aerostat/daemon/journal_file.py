@@ -8,7 +8,7 @@ here may wait for the disk, so only the journal's thread calls it.
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -69,6 +69,7 @@ _DELETE_ROLLED = (
     "DELETE FROM {table} WHERE start IN"
     " (SELECT DISTINCT start FROM {table} WHERE start < ? ORDER BY start LIMIT 10)"
 )
+_REACH = "SELECT min({column}), max({column}) FROM {table}"
 _DELETE_GUESTS = (
     "DELETE FROM guests WHERE wall < ?"
     " AND NOT EXISTS (SELECT 1 FROM guest_quarters WHERE guest = guests.id)"
@@ -113,12 +114,20 @@ class Event(NamedTuple):
 
 
 class Keep(NamedTuple):
-    """What is kept: all that is not older than these wall times, within `size` bytes."""
+    """For how many seconds what is kept, all of it within `size` bytes.
 
-    raw: float
+    `now` is wall seconds; None where the clock is not to be trusted, and nothing counts as old.
+    """
+
+    ticks: float
     minutes: float
     quarters: float
     size: int
+    now: float | None
+
+    def oldest(self, seconds: float) -> float:
+        """Return the wall time before which it is too old."""
+        return float("-inf") if self.now is None else self.now - seconds
 
 
 class JournalFile:
@@ -205,10 +214,11 @@ class JournalFile:
         with self._transaction():
             deleted = self._delete_old(keep)
             if self.used() > keep.size:
-                deleted += self._delete_first()
+                deleted += self._delete_first(keep)
             for statement in _DELETE_LEFT_OVER:
                 self._file.execute(statement)
-            if self._file.execute(_DELETE_GUESTS, (keep.quarters,)).rowcount > 0:
+            oldest = keep.oldest(keep.quarters)
+            if self._file.execute(_DELETE_GUESTS, (oldest,)).rowcount > 0:
                 self._ids.clear()
                 self._named = ((), ())
         self._file.execute(f"PRAGMA incremental_vacuum({_PAGES_BACK})").fetchall()
@@ -308,23 +318,40 @@ class JournalFile:
         return self._ids[key]
 
     def _delete_old(self, keep: Keep) -> int:
-        deleted = self._delete("ticks", min(self._old("ticks", keep.raw), self._rolled))
+        old = self._old("ticks", keep.oldest(keep.ticks))
+        deleted = self._delete("ticks", min(old, self._rolled))
         for table in ("moves", "events"):
-            deleted += self._delete(table, self._old(table, keep.quarters))
-        for figures in (OF_GUESTS, OF_HOSTS):
-            for span, oldest in ((MINUTE, keep.minutes), (QUARTER, keep.quarters)):
-                deleted += self._delete_rolled(rolled_table(figures, span), oldest)
+            deleted += self._delete(table, self._old(table, keep.oldest(keep.quarters)))
+        deleted += self._delete_rolled(MINUTE, keep.oldest(keep.minutes))
+        return deleted + self._delete_rolled(QUARTER, keep.oldest(keep.quarters))
+
+    def _delete_first(self, keep: Keep) -> int:
+        """Delete some of the oldest of what reaches back furthest, for what was wished of it.
+
+        So each kind keeps its part of the room: many guests' minutes do not push out all ticks.
+        """
+        kinds: list[tuple[float, Callable[[], int]]] = [
+            (self._reach("ticks", "wall", keep.ticks), lambda: self._delete("ticks", _EVERYTHING)),
+            (
+                self._reach("host_minutes", "start", keep.minutes),
+                lambda: self._delete_rolled(MINUTE, _EVERYTHING),
+            ),
+            (
+                self._reach("host_quarters", "start", keep.quarters),
+                lambda: self._delete_rolled(QUARTER, _EVERYTHING),
+            ),
+            (-2.0, lambda: self._delete("events", _EVERYTHING)),
+            (-3.0, lambda: self._delete("moves", _EVERYTHING)),
+        ]
+        deleted = 0
+        for _, delete in sorted(kinds, key=lambda kind: kind[0], reverse=True):
+            deleted = deleted or delete()
         return deleted
 
-    def _delete_first(self) -> int:
-        """Delete some of the oldest: ticks first, for they are many and the least missed."""
-        deleted = self._delete("ticks", _EVERYTHING)
-        for span in SPANS:
-            for figures in (OF_GUESTS, OF_HOSTS):
-                deleted = deleted or self._delete_rolled(rolled_table(figures, span), _EVERYTHING)
-        for table in ("events", "moves"):
-            deleted = deleted or self._delete(table, _EVERYTHING)
-        return deleted
+    def _reach(self, table: str, column: str, wished: float) -> float:
+        """Return how far back a table reaches, as a part of what was wished; -1 for not at all."""
+        low, high = self._file.execute(_REACH.format(table=table, column=column)).fetchone()
+        return -1.0 if low is None else float(high - low) / max(wished, 1.0)
 
     def _old(self, table: str, oldest: float) -> int:
         return int(self._file.execute(_OLD.format(table=table), (oldest,)).fetchone()[0] or 0)
@@ -332,8 +359,10 @@ class JournalFile:
     def _delete(self, table: str, last: int) -> int:
         return self._file.execute(_DELETE_SOME.format(table=table), (last, _PORTION)).rowcount
 
-    def _delete_rolled(self, table: str, oldest: float) -> int:
-        return self._file.execute(_DELETE_ROLLED.format(table=table), (oldest,)).rowcount
+    def _delete_rolled(self, span: float, oldest: float) -> int:
+        tables = (rolled_table(figures, span) for figures in (OF_GUESTS, OF_HOSTS))
+        statements = (_DELETE_ROLLED.format(table=table) for table in tables)
+        return sum(self._file.execute(each, (oldest,)).rowcount for each in statements)
 
 
 def _within(span: float, rows: Iterable[Row]) -> Iterator[Row]:
