@@ -11,9 +11,9 @@ Rules:
   answers the first question, however often it was repeated.
 - Figures that are the same, of the same second, cannot be told from those before. The question
   stays open then, and those before stay as old as they are.
-- A machine that goes on after a migration, or from a snapshot, has QEMU read the guest's last buffer
-  once more, and date it anew: those are old figures. Whoever looks before the next question dates
-  them so.
+- A machine that goes on after a migration, or from a snapshot, has QEMU read the guest's last
+  buffer once more, and date it anew: those are old figures. Whoever looks before the next question
+  dates them so.
 - A machine that was reset is another one: its figures are forgotten.
 """
 

@@ -87,12 +87,13 @@ class QemuBalloon:
     async def sample(self, link: QmpLink, key: str, limit: float) -> Reading:
         """Have the guest asked, and wait a part of `limit` seconds for its answer."""
         began = time.monotonic()
-        alive = await self._request(link, began)
+        running = self._running
+        alive = await self._request(link, began, running=running)
         # An answer of the same second with the same figures cannot be told from the one before:
         # where samples follow each other closely, waiting for a difference may be in vain.
         last = self.answers.sampled_at
         close = last is not None and began - last < _CLOSE
-        if self._running:
+        if running:
             await self._wait_for_figures(link, began + patience(limit, alive=alive and not close))
         return Reading(
             key=key,
@@ -143,37 +144,20 @@ class QemuBalloon:
     def _get_figures(self) -> Ask:
         return Ask("qom-get", {"path": self.path, "property": "guest-stats"})
 
-    async def _request(self, link: QmpLink, now: float) -> bool:
-        """Make the timer fire, and read the sizes; tell whether the guest is known to answer.
-
-        If the figures may have changed since they were last read, they are read again before:
-        otherwise old ones would be taken for the answer to this request.
-        """
-        asks = {
-            "figures": self._get_figures(),
-            "stop": self._set_interval(0),
-            "start": self._set_interval(self.interval or _OWN_INTERVAL),
-            "balloon": Ask("query-balloon"),
-            "memory": Ask("query-memory-size-summary"),
-            "disks": Ask("query-blockstats"),
-        }
-        if not self.answers.look_first:
-            del asks["figures"]
-        if now - self._max_size_at < _MAX_SIZE_AGE:
-            del asks["memory"]
-        if not self._disks.due(now):
-            del asks["disks"]
+    async def _request(self, link: QmpLink, now: float, *, running: bool) -> bool:
+        """Make the timer fire, and read the sizes; tell whether the guest is known to answer."""
+        asks = self._asks(now, running=running)
         answers = dict(zip(asks, await link.try_ask(*asks.values()), strict=True))
-        disks = answers.pop("disks", None)
+        if "disks" in answers:
+            self._disks.take(answers.pop("disks"), now)
         for answer in answers.values():
             if isinstance(answer, Failure):
                 raise RefusedError(answer)
-        if disks is not None:
-            self._disks.take(disks, now)
         if "figures" in answers:
             self.answers.note(_read_figures(answers["figures"]), now)
         alive = self.answers.answered
-        self.answers.asked(now)
+        if running:
+            self.answers.asked(now)
         if "memory" in answers:
             self._max_size = _read_memory_size(answers["memory"])
             self._max_size_at = now
@@ -184,10 +168,29 @@ class QemuBalloon:
         self._guest_size = min(guest_size, self._max_size)
         return alive
 
+    def _asks(self, now: float, *, running: bool) -> dict[str, Ask]:
+        """Return what to ask the monitor, in order.
+
+        If the figures may have changed since they were last read, they are read again before:
+        otherwise old ones would be taken for the answer to this request.
+        """
+        asks = {}
+        if self.answers.look_first:
+            asks["figures"] = self._get_figures()
+        if running:  # a guest that stands still could not answer
+            asks["stop"] = self._set_interval(0)
+            asks["start"] = self._set_interval(self.interval or _OWN_INTERVAL)
+        asks["balloon"] = Ask("query-balloon")
+        if now - self._max_size_at >= _MAX_SIZE_AGE:
+            asks["memory"] = Ask("query-memory-size-summary")
+        if self._disks.due(now):
+            asks["disks"] = Ask("query-blockstats")
+        return asks
+
     async def _wait_for_figures(self, link: QmpLink, until: float) -> None:
         """Look for new figures, at growing distances, until they have come or the time is up."""
         look = _FIRST_LOOK
-        while True:
+        while self._running:  # it may be paused meanwhile
             await asyncio.sleep(look)
             (raw,) = await link.ask(self._get_figures())
             if self.answers.note(_read_figures(raw), time.monotonic()):

@@ -137,3 +137,43 @@ def test_a_forgotten_session_is_not_swept(family: subprocess.Popen[bytes], tmp_p
     Session.forget(run, "guest")
     assert sessions.sweep(run) == 0
     assert family.poll() is None
+
+
+# Becomes a daemon as libvirt's do: a process of a session whose leader has gone.
+_DAEMON = """
+import os, sys, time
+os.setsid()
+if pid := os.fork():
+    open(sys.argv[1], "w").write(f"{pid}\\n")
+    os._exit(0)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_daemon_is_found_by_its_pid_file_if_it_runs_on_our_files(
+    tmp_path: Path, *, ours: bool
+) -> None:
+    """A number in a file may be another's by now."""
+    place, other = tmp_path / "ours", tmp_path / "other"
+    for directory in (place, other):
+        (directory / "run").mkdir(parents=True)
+    written = (place if ours else other) / "run/a.pid"
+    subprocess.run([sys.executable, "-c", _DAEMON, written], check=True)
+    pid = int(written.read_text())
+    (place / "run/a.pid").write_text(f"{pid}\n")
+    (place / "run/old.pid").write_text("4194305")
+    (place / "run/broken.pid").write_text("none")
+    try:
+        found = [session.members() for session in sessions.daemons(place)]
+        assert found == ([[pid]] if ours else [])
+        sessions.own(place)
+        assert sessions.sweep(place) == int(ours)
+        assert _runs(pid) is not ours
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _runs(pid: int) -> bool:
+    return Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_text() != ""

@@ -100,19 +100,18 @@ class LibvirtGuest(ShellGuest):
         self.disk = disk
         self.uuid = str(uuid.uuid4())
         self.kernel_log = directory / f"{name}.kernel.log"
-        self.release = ""
         self._parts = parts
         self._console = directory / f"{name}.console"
 
     @property
     def pid(self) -> int | None:
-        """The process that is the machine; None before the start."""
-        return None if self._session is None else self._session.leader
+        """The process that is the machine; None while there is none."""
+        return next(iter(self._session.members()), None) if self._session is not None else None
 
     @property
     def alive(self) -> bool:
         """Whether that process runs."""
-        return self._session is not None and self._session.leader_runs()
+        return self.pid is not None
 
     async def start(self, within: float = 60.0) -> None:
         """Have libvirt create the domain; return when it obeys and its balloon driver is loaded.
@@ -129,19 +128,10 @@ class LibvirtGuest(ShellGuest):
             await self.libvirtd.virsh("create", xml, within=within)
             console, _ = await asyncio.get_running_loop().sock_accept(listener)
         pid_file = self.libvirtd.run_directory / f"{self.name}.pid"
-        self._session = Session.of(int(pid_file.read_text()))
+        self._session = Session.of_daemon(int(pid_file.read_text()))
         self._session.record(self.directory, self.name)
         await self._open_console(console)
         await self.booted(within)
-
-    async def booted(self, within: float = 60.0) -> None:
-        """Return when the guest obeys, for one that was reset. Raises as `start` does."""
-        try:
-            async with asyncio.timeout(within):
-                self.release = (await self._line()).removeprefix("ready ")
-        except (TimeoutError, LinkError) as error:
-            await self.kill()
-            raise LinkError(f"guest {self.name} did not come up: {self.last_words()}") from error
 
     async def virsh(self, command: str, *arguments: str) -> str:
         """Run a command of virsh's on the domain. Raises `LinkError`."""

@@ -5,7 +5,6 @@ Needs QEMU (any from 7.2 on; emulation is enough, KVM is used only on request) a
 directory, and the parts in build/lab.
 """
 
-import asyncio
 import functools
 import os
 import shutil
@@ -15,7 +14,7 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
-from aerostat.errors import LinkError, MissingError
+from aerostat.errors import MissingError
 from aerostat.testing.guests import initramfs, inside
 from aerostat.testing.guests.boards import PC, Board
 from aerostat.testing.guests.modules import find_modules, read_module
@@ -162,7 +161,6 @@ class QemuGuest(ShellGuest):
         # NAME.sock is where managers look for a balloon: with a device process, that is its own.
         self.control = directory / (f"{name}.qemu.sock" if device_socket else f"{name}.sock")
         self.kernel_log = directory / f"{name}.kernel.log"
-        self.release = ""
 
     async def start(self, within: float = 60.0) -> None:
         """Boot, and return when the guest obeys and its balloon driver is loaded.
@@ -191,21 +189,6 @@ class QemuGuest(ShellGuest):
             )
         await self._open_console(ours)
         await self.booted(within)
-
-    async def booted(self, within: float = 60.0) -> None:
-        """Return when the guest obeys, for one that was reset. Raises as `start` does."""
-        try:
-            async with asyncio.timeout(within):
-                self.release = (await self._line()).removeprefix("ready ")
-        except (TimeoutError, LinkError) as error:
-            await self.kill()
-            raise LinkError(f"guest {self.name} did not come up: {self.last_words()}") from error
-
-    @property
-    def version(self) -> tuple[int, int]:
-        """The version of its Linux, such as (6, 1)."""
-        major, minor = self.release.split(".")[:2]
-        return int(major), int(minor)
 
     def _initramfs(self, parts: Parts) -> bytes:
         disk = () if self.disk is None else ("virtio_blk",)

@@ -33,8 +33,27 @@ class ShellGuest(LabGuest):
 
     def __init__(self, name: str, *, directory: Path) -> None:
         super().__init__(name, directory=directory)
+        self.release = ""
         self._turn = asyncio.Lock()
         self._number = 0
+
+    async def booted(self, within: float = 60.0) -> None:
+        """Return when the guest obeys, at its start or when it was reset.
+
+        Raises `LinkError`, and kills the guest, when it does not come up within `within` seconds.
+        """
+        try:
+            async with asyncio.timeout(within):
+                self.release = (await self._line()).removeprefix("ready ")
+        except (TimeoutError, LinkError) as error:
+            await self.kill()
+            raise LinkError(f"guest {self.name} did not come up: {self.last_words()}") from error
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """The version of its Linux, such as (6, 1)."""
+        major, minor = self.release.split(".")[:2]
+        return int(major), int(minor)
 
     async def _line(self) -> str:
         assert self._reader is not None

@@ -137,9 +137,11 @@ class Libvirtd(LabProcess):
             async with asyncio.timeout(within):
                 out, err = await process.communicate()
         except TimeoutError:
-            process.kill()
-            await process.wait()
             raise LinkError(f"virsh {arguments[0]} did not end within {within} s") from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
         if process.returncode:
             raise LinkError(f"virsh {arguments[0]}: {err.decode().strip()}", retryable=False)
         return out.decode().strip()
@@ -150,7 +152,7 @@ class Libvirtd(LabProcess):
         return self.place / ("run/libvirt/qemu" if self.is_system else "run/libvirt/qemu/run")
 
     def domains(self) -> list[Session]:
-        """Return the processes of the domains that run, each the leader of its session."""
+        """Return the sessions of the domains that run, each with one process."""
         return [domain for domain in daemons(self.place) if domain.leader != self.pid]
 
     async def stop(self, within: float = 10.0) -> None:

@@ -44,6 +44,17 @@ class Session(NamedTuple):
             raise ProcessLookupError(leader)
         return cls(leader, _program(leader), stat.started, _boot())
 
+    @classmethod
+    def of_daemon(cls, pid: int) -> "Session":
+        """Describe the session of process `pid`, whose leader began it and went.
+
+        Raises `ProcessLookupError` where the process or its leader is something else.
+        """
+        stat = _stat(pid)
+        if stat is None or (stat.session != pid and _stat(stat.session) is not None):
+            raise ProcessLookupError(pid)
+        return cls(stat.session, _program(pid), stat.started, _boot())
+
     def members(self) -> list[int]:
         """Return the processes of the session that run."""
         leader = _stat(self.leader)
@@ -127,7 +138,7 @@ def _daemon(pid_file: Path, name: str) -> Session | None:
     try:
         pid = int(pid_file.read_text())
         places = [Path(f"/proc/{pid}/{file}").read_bytes() for file in ("cmdline", "mountinfo")]
-        session = Session.of(pid)
+        session = Session.of_daemon(pid)
     except (OSError, ValueError):
         return None
     return session if any(name.encode() in place for place in places) else None
