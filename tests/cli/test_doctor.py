@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aerostat.doctor import facts
+from aerostat.cli import doctor_facts as facts
 from aerostat.doctor.checks import CHECKS
 from aerostat.testing.processes.device import DeviceProcess
 from aerostat.units import MIB

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from aerostat.cli.doctor_visit import Wanted, visit
 from aerostat.doctor.findings import Finding, Level
-from aerostat.doctor.visit import Wanted, visit
 from aerostat.testing.guests.qemu import QemuGuest, find_program
 from aerostat.testing.polling import until
 from aerostat.units import MIB

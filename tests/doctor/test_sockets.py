@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aerostat.doctor import facts
+from aerostat.cli import doctor_facts as facts
 from aerostat.doctor.findings import Level
 from aerostat.doctor.sockets import LibvirtFacts, SocketFacts, libvirt_findings, qmp_findings
 

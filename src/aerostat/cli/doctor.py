@@ -62,10 +62,10 @@ def command(
     import json
     import logging
 
+    from aerostat.cli.doctor_visit import Wanted, visit
     from aerostat.cli.errors import one_line
     from aerostat.doctor import report
     from aerostat.doctor.findings import status
-    from aerostat.doctor.visit import Wanted, visit
     from aerostat.errors import AerostatError
 
     # What connectors would log is among what is found.

@@ -9,15 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from aerostat.cli import doctor_facts as facts
 from aerostat.cli.asking import manager_at
+from aerostat.cli.doctor_facts import Sight
 from aerostat.cli.errors import NotThereError, one_line
 from aerostat.daemon import paths
 from aerostat.daemon.config import Config, load, parse
 from aerostat.daemon.connectors import LIBVIRT_URI, connectors_of
 from aerostat.daemon.snapshot import GuestRow, Snapshot
-from aerostat.doctor import facts, mending
+from aerostat.doctor import mending
 from aerostat.doctor.condition import condition_findings
-from aerostat.doctor.facts import Sight
 from aerostat.doctor.findings import MANAGER, Finding, Level
 from aerostat.doctor.guest import setup_findings
 from aerostat.doctor.host import host_findings, promised_finding
