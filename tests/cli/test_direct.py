@@ -58,3 +58,21 @@ def test_no_socket_matches(call: Call, tmp_path: Path) -> None:
 async def in_thread(call: Call, *arguments: object) -> tuple[int, str, str]:
     """Call beside the loop of the test, which the command's own loop must not meet."""
     return await asyncio.to_thread(call, *arguments)
+
+
+@pytest.mark.libvirt
+def test_domains_of_a_libvirt(call: Call) -> None:
+    code, out, err = call("list", "--libvirt", "test:///default")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[1].split()[:3] == ["test", "8.0", "GiB"]
+
+    code, out, _ = call("stats", "test", "--libvirt", "test:///default")
+    assert code == 0
+    assert f"max_size {8 * 1024 * 1024}\n" in out
+
+
+@pytest.mark.libvirt
+def test_a_libvirt_that_is_not_there(call: Call, tmp_path: Path) -> None:
+    code, _, err = call("list", "--libvirt", f"qemu+unix:///system?socket={tmp_path}/none")
+    assert code == 1
+    assert "libvirt" in err

@@ -4,6 +4,7 @@ Nothing is decided here: what only the engine knows (pressure, demand) stays unk
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 
@@ -12,27 +13,42 @@ from aerostat.cli.errors import NotThereError
 from aerostat.daemon.names import clean_name, clean_text, named_statistics
 from aerostat.daemon.snapshot import GuestRow
 from aerostat.errors import AerostatError
-from aerostat.hypervisors.base import GuestInfo, Reading
+from aerostat.hypervisors.base import Connector, GuestInfo, Reading
+from aerostat.hypervisors.libvirt import LibvirtConnector
 from aerostat.hypervisors.qmp import QmpConnector
 
 _TIMEOUT = 3.0  # seconds; a guest that does not answer by then is shown without figures
 
 
-def read_guests(globs: Sequence[str]) -> tuple[GuestRow, ...]:
-    """Return a row for each guest whose QMP socket matches one of `globs`, by name.
+def read_guests(globs: Sequence[str], uris: Sequence[str] = ()) -> tuple[GuestRow, ...]:
+    """Return a row for each guest of a QMP socket in `globs` or a libvirt in `uris`, by name.
 
-    Raises `NotThereError` where none does.
+    Raises `NotThereError` where there is none, and `AerostatError` where a libvirt cannot be asked.
     """
-    rows = asyncio.run(_read(globs))
-    if not rows:
+    # What is wrong is said by the row or the error that comes of it, once.
+    logging.getLogger("aerostat").addHandler(logging.NullHandler())
+    rows = asyncio.run(_read_all(globs, uris))
+    if not rows and globs:
         raise NotThereError(
             f"no guest listens on {' '.join(globs)}; give the path of QEMU's -qmp socket"
         )
+    if not rows:
+        raise NotThereError(f"no guest runs at {' '.join(uris)}")
     return tuple(sorted(rows, key=lambda row: (row.name, row.key)))
 
 
-async def _read(globs: Sequence[str]) -> list[GuestRow]:
-    connector = QmpConnector(globs, read_only=True)
+async def _read_all(globs: Sequence[str], uris: Sequence[str]) -> list[GuestRow]:
+    # Without a period of statistics a domain has none: a look sets nothing, and shows it so.
+    connectors: list[Connector] = [
+        LibvirtConnector(uri, read_only=True, set_period=False) for uri in uris
+    ]
+    if globs:
+        connectors.append(QmpConnector(globs, read_only=True))
+    read = await asyncio.gather(*map(_read, connectors))
+    return [row for rows in read for row in rows]
+
+
+async def _read(connector: Connector) -> list[GuestRow]:
     await connector.start()
     try:
         guests = await connector.guests()

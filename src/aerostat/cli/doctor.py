@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from aerostat.cli.options import json_option, qmp_option, socket_option
+from aerostat.cli.options import json_option, libvirt_option, qmp_option, socket_option
 
 # What monitoring takes for "cannot be known".
 _UNKNOWN = 3
@@ -29,13 +29,7 @@ Examples:
 )
 @click.argument("guest", required=False)
 @qmp_option("Look at these guests directly, without a manager.")
-@click.option(
-    "--libvirt",
-    "uris",
-    metavar="URI",
-    multiple=True,
-    help="Look at the guests of this libvirt directly, without a manager.",
-)
+@libvirt_option("Look at the guests of this libvirt directly, without a manager.")
 @click.option(
     "--config",
     metavar="FILE",

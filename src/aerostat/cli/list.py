@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from aerostat.cli.options import json_option, qmp_option, socket_option
+from aerostat.cli.options import json_option, libvirt_option, qmp_option, socket_option
 
 FORMATS = ("table", "json", "jsonl", "csv")
 # Of `aerostat.tui.states.SORTS`; not imported for the sake of a quick --help.
@@ -20,7 +20,8 @@ Examples:
   aerostat list --sort pressure          those in need first
   aerostat list -o csv                   for a spreadsheet
   aerostat list --json                   everything, for programs
-  aerostat list --qmp '/run/vm/*.qmp'    ask the guests themselves, once
+  aerostat list --libvirt qemu:///system ask libvirt, once, without a manager
+  aerostat list --qmp '/run/vm/*.qmp'    ask the guests themselves
 """,
 )
 @click.option(
@@ -41,10 +42,17 @@ Examples:
     help="The format; JSON and CSV have bytes and seconds.",
 )
 @json_option
+@libvirt_option("Read the guests of this libvirt directly, without a manager.")
 @qmp_option("Read these guests directly, without a manager.")
 @socket_option
 def command(
-    by: str, output: str, globs: tuple[str, ...], socket: Path | None, *, as_json: bool
+    by: str,
+    output: str,
+    globs: tuple[str, ...],
+    uris: tuple[str, ...],
+    socket: Path | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Show all guests, a line each; then the host, what is reserved, and what is wrong.
 
@@ -57,7 +65,7 @@ def command(
     from aerostat.cli.rows import read_snapshot
     from aerostat.tui.states import sort
 
-    snapshot = read_snapshot(globs, socket)
+    snapshot = read_snapshot(globs, socket, uris)
     snapshot = replace(snapshot, guests=sort(snapshot.guests, by))
     if as_json or output == "json":
         click.echo(

@@ -111,6 +111,11 @@ def socket_option(function: _Function) -> _Function:
     )(function)
 
 
+def libvirt_option(help_text: str) -> Callable[[_Function], _Function]:
+    """Return a decorator that adds ``--libvirt``, which may be given several times."""
+    return click.option("--libvirt", "uris", metavar="URI", multiple=True, help=help_text)
+
+
 def qmp_option(help_text: str) -> Callable[[_Function], _Function]:
     """Return a decorator that adds ``--qmp``, which may be given several times."""
     return click.option("--qmp", "globs", metavar="GLOB", multiple=True, help=help_text)

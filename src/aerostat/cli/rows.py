@@ -13,23 +13,25 @@ from aerostat.daemon.snapshot import GuestRow, Snapshot
 from aerostat.errors import LinkError, UsageError
 
 
-def read_snapshot(globs: Sequence[str], socket: Path | None) -> Snapshot:
-    """Return what a manager shows; or, where `globs` are given, guests read through QMP."""
-    if globs:
+def read_snapshot(globs: Sequence[str], socket: Path | None, uris: Sequence[str] = ()) -> Snapshot:
+    """Return what a manager shows; or, with `globs` or `uris`, guests read by QMP and libvirt."""
+    if globs or uris:
         from aerostat.cli.direct import read_guests
 
-        return Snapshot(time.monotonic(), time.time(), guests=read_guests(globs))
+        return Snapshot(time.monotonic(), time.time(), guests=read_guests(globs, uris))
     with manager_at(socket) as client:
         return to_snapshot(client.snapshot())
 
 
-def read_guest(name: str, globs: Sequence[str], socket: Path | None) -> tuple[GuestRow, float]:
+def read_guest(
+    name: str, globs: Sequence[str], socket: Path | None, uris: Sequence[str] = ()
+) -> tuple[GuestRow, float]:
     """Return the row of one guest, and when it held (seconds since the epoch).
 
     Raises `NotThereError` where there is none, and `UsageError` where there are several.
     """
-    if globs:
-        snapshot = read_snapshot(globs, socket)
+    if globs or uris:
+        snapshot = read_snapshot(globs, socket, uris)
         return find_guest(snapshot, name), snapshot.wall
     with manager_at(socket) as client:
         values, wall = client.guest_at(name)

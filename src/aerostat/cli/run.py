@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from aerostat.cli.options import SIZE, qmp_option, socket_option
+from aerostat.cli.options import SIZE, libvirt_option, qmp_option, socket_option
 from aerostat.errors import UsageError
 
 
@@ -25,13 +25,7 @@ A guest of plain QEMU needs a balloon and a monitor of its own:
   qemu-system-x86_64 ... -device virtio-balloon -qmp unix:/run/vm/web1.qmp,server,nowait
 """,
 )
-@click.option(
-    "--libvirt",
-    "uris",
-    metavar="URI",
-    multiple=True,
-    help="The libvirtd whose domains are the guests, such as qemu:///system.",
-)
+@libvirt_option("The libvirtd whose domains are the guests, such as qemu:///system.")
 @qmp_option("Guests' QMP sockets, with wildcards; may be given several times.")
 @click.option("--manage", is_flag=True, help="Move balloons. Without it nothing is ever changed.")
 @click.option("--budget", metavar="SIZE", type=SIZE, help="What all guests together may hold.")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from aerostat.cli.options import GUEST, json_option, qmp_option, socket_option
+from aerostat.cli.options import GUEST, json_option, libvirt_option, qmp_option, socket_option
 from aerostat.errors import LinkError, UsageError
 
 
@@ -22,11 +22,13 @@ Examples:
 @click.option("--human", is_flag=True, help="Print sizes with units.")
 @click.option("--bytes", "in_bytes", is_flag=True, help="Print sizes in bytes.")
 @json_option
+@libvirt_option("Read the guest directly through this libvirt, without a manager.")
 @qmp_option("Read the guest directly, without a manager.")
 @socket_option
 def command(
     guest: str,
     globs: tuple[str, ...],
+    uris: tuple[str, ...],
     socket: Path | None,
     *,
     human: bool,
@@ -44,8 +46,8 @@ def command(
 
     if human + in_bytes + as_json > 1:
         raise UsageError("--human, --bytes and --json exclude each other; give one of them")
-    row, wall = read_guest(guest, globs, socket)
-    if globs and row.error:
+    row, wall = read_guest(guest, globs, socket, uris)
+    if (globs or uris) and row.error:
         raise LinkError(f"{row.name} cannot be read: {row.error}")
     if as_json:
         click.echo(to_json(wall=wall, guest=row))
