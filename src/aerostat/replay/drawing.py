@@ -236,7 +236,7 @@ def _moves(panel: _Panel, y: float) -> list[str]:
     markers: dict[tuple[int, bool], list[MoveRow]] = {}
     for move in panel.past.moves:
         place = int((panel.x(move.wall) - _LEFT) / _MARKER)
-        markers.setdefault((place, move.to_size > move.from_size), []).append(move)
+        markers.setdefault((place, move.to_size >= move.from_size), []).append(move)
     parts = []
     for (place, up), moves in sorted(markers.items(), key=lambda item: item[0]):
         x = _LEFT + (place + 0.5) * _MARKER
