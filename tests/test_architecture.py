@@ -28,7 +28,11 @@ IN_GUESTS = (
     "__init__.py", "errors.py", "units.py", "virtio/*.py", "guest/*.py",
     "balloon/__init__.py", "balloon/abi.py", "balloon/driver*.py", "balloon/statistics.py",
 )  # fmt: skip
-OLDEST_PYTHON_IN_GUESTS = (3, 9)
+ON_THE_DISTRIBUTIONS_PYTHON = ("hypervisors/libvirt_helper.py",)
+"""What runs outside of our environment, on the Python that has libvirt's binding."""
+
+OLDEST_PYTHON = (3, 9)
+"""Of a guest, and of a distribution."""
 
 KIT: dict[str, set[str]] = {
     "processes": set(),
@@ -175,16 +179,18 @@ def test_the_testing_kit_says_what_rooms_it_has(package: Path) -> None:
     assert rooms <= named
 
 
-def in_guests() -> list[Path]:
-    return sorted(path for pattern in IN_GUESTS for path in SOURCE.glob(pattern))
+def found(patterns: tuple[str, ...]) -> list[Path]:
+    """Return the modules that patterns name."""
+    return sorted(path for pattern in patterns for path in SOURCE.glob(pattern))
 
 
-def test_what_runs_in_a_guest_needs_no_newer_python_than_guests_have() -> None:
-    oldest = ".".join(map(str, OLDEST_PYTHON_IN_GUESTS))
+def test_what_runs_elsewhere_needs_no_newer_python_than_there_is() -> None:
+    oldest = ".".join(map(str, OLDEST_PYTHON))
+    modules = found(IN_GUESTS + ON_THE_DISTRIBUTIONS_PYTHON)
     vermin = "import sys, vermin; sys.exit(vermin.main())"
     command = [sys.executable, "-c", vermin, f"--target={oldest}-", "--no-tips"]
     checked = subprocess.run(
-        [*command, "--violations", *in_guests()], capture_output=True, text=True, check=False
+        [*command, "--violations", *modules], capture_output=True, text=True, check=False
     )
 
     assert checked.returncode == 0, checked.stdout
@@ -195,11 +201,11 @@ def test_what_runs_in_a_guest_imports_nothing_else_of_ours() -> None:
         ".".join(("aerostat", *path.relative_to(SOURCE).with_suffix("").parts)).removesuffix(
             ".__init__"
         )
-        for path in in_guests()
+        for path in found(IN_GUESTS)
     }
     outside = {
         (path.name, name)
-        for path in in_guests()
+        for path in found(IN_GUESTS)
         for node in nodes(path)
         if isinstance(node, ast.ImportFrom)
         for name in [node.module or ""]
@@ -207,6 +213,14 @@ def test_what_runs_in_a_guest_imports_nothing_else_of_ours() -> None:
     }
 
     assert outside == set()
+
+
+@pytest.mark.parametrize("path", found(ON_THE_DISTRIBUTIONS_PYTHON), ids=lambda path: path.name)
+def test_what_runs_on_the_distributions_python_imports_nothing_of_ours(path: Path) -> None:
+    assert ours(path) == set()
+    assert {name.split(".")[0] for name in imports(path)} - {"libvirt", "libvirt_qemu"} <= set(
+        sys.stdlib_module_names
+    )
 
 
 def test_the_package_itself_loads_nothing() -> None:
