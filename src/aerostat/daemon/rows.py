@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from aerostat.balloon.statistics import Tag
 from aerostat.daemon.columns import sample_time
@@ -20,11 +21,14 @@ from aerostat.hypervisors.base import Reading
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Everything that rows are made of, at `now` (monotonic seconds)."""
+    """Everything that rows are made of, at `now` (monotonic seconds).
+
+    `plan` is None before the first step of the engine.
+    """
 
     now: float
     promises: Promises
-    plan: Plan
+    plan: Plan | None
     rates: Mapping[str, Rates]
     orders: Orders
     last_moves: Mapping[str, MoveRow]
@@ -33,75 +37,83 @@ class Picture:
 
     def guests(self, seen: Sequence[Seen]) -> tuple[GuestRow, ...]:
         """Return a row for each guest, by name."""
-        places = {key: row for row, key in enumerate(self.plan.keys)}
+        keys = () if self.plan is None else self.plan.keys
+        places = {key: row for row, key in enumerate(keys)}
         rows = (self._guest(guest, places.get(guest.info.key)) for guest in seen)
         return tuple(sorted(rows, key=lambda row: (row.name, row.key)))
 
     def _guest(self, seen: Seen, place: int | None) -> GuestRow:
-        info, reading = seen.info, seen.reading
-        if reading is None or place is None:
-            return GuestRow(
-                info.key,
-                info.name,
-                info.source,
-                uuid=info.uuid,
-                connector=seen.connector.name,
-                failures=seen.failures,
-                error=seen.error or None,
-                held_by_operator=info.key in self.orders.holds,
-            )
-        plan = self.plan
-        promise = self.promises.of(info, reading.max_size)
-        rates = self.rates.get(info.key, Rates())
-        move = self.last_moves.get(info.key)
-        sampled = sample_time(reading, self.now)
-        figures = reading.statistics
-        return GuestRow(
-            key=info.key,
-            name=info.name,
-            source=info.source,
-            max_size=reading.max_size,
-            guest_size=reading.guest_size,
-            target_size=self._target(info.key, place, reading),
-            held=reading.held,
-            total_memory=figures.get(Tag.TOTAL_MEMORY),
-            free_memory=figures.get(Tag.FREE_MEMORY),
-            available_memory=figures.get(Tag.AVAILABLE_MEMORY),
-            disk_caches=figures.get(Tag.DISK_CACHES),
-            major_fault_rate=rates.major_faults,
-            swap_in_rate=rates.swap_in,
-            swap_out_rate=rates.swap_out,
-            pressure=_known(plan.pressure[place]),
-            confidence=_known(plan.confidence[place]),
-            sample_age=None if sampled is None else max(0.0, self.now - sampled),
-            condition=Condition(int(plan.condition[place])).name.lower(),
-            demand=_bytes(plan.demand[place]),
-            reserve=_bytes(plan.reserve[place]),
-            entitlement=_bytes(plan.entitlement[place]),
-            guarantee=promise.guarantee,
-            ceiling=promise.ceiling,
-            shares=promise.shares,
-            managed=promise.managed,
-            pinned=self.orders.pins.get(info.key),
-            last_move=move.sentence if move else None,
-            last_move_age=max(0.0, self.now - move.time) if move else None,
-            failures=seen.failures,
-            error=seen.error or None,
-            uuid=info.uuid,
-            connector=seen.connector.name,
-            way=reading.way,
-            condition_since=_known(max(self.now - plan.condition_since[place], 0.0)),
-            speed_up=_known(plan.speed_up[place]),
-            speed_down=_known(plan.speed_down[place]),
-            next_sample=self.pace.next_look(info.key, self.now),
-            block_read_rate=rates.block_reads,
-            held_by_operator=info.key in self.orders.holds,
-            statistics=seen.named,
-        )
+        fields = self._met(seen)
+        if seen.reading is not None:
+            fields |= self._read(seen, seen.reading)
+            if self.plan is not None and place is not None:
+                fields |= self._thought(seen.info.key, self.plan, place, seen.reading)
+        return GuestRow(**fields)
 
-    def _target(self, key: str, place: int, reading: Reading) -> int:
+    def _met(self, seen: Seen) -> dict[str, Any]:
+        """Return what is known of a guest that is only known to be there."""
+        info = seen.info
+        return {
+            "key": info.key,
+            "name": info.name,
+            "source": info.source,
+            "uuid": info.uuid,
+            "connector": seen.connector.name,
+            "failures": seen.failures,
+            "error": seen.error or None,
+            "held_by_operator": info.key in self.orders.holds,
+        }
+
+    def _read(self, seen: Seen, reading: Reading) -> dict[str, Any]:
+        """Return what was read of it, and what it is promised for that."""
+        key, figures = seen.info.key, reading.statistics
+        promise = self.promises.of(seen.info, reading.max_size)
+        rates = self.rates.get(key, Rates())
+        sampled = sample_time(reading, self.now)
+        return {
+            "max_size": reading.max_size,
+            "guest_size": reading.guest_size,
+            "held": reading.held,
+            "total_memory": figures.get(Tag.TOTAL_MEMORY),
+            "free_memory": figures.get(Tag.FREE_MEMORY),
+            "available_memory": figures.get(Tag.AVAILABLE_MEMORY),
+            "disk_caches": figures.get(Tag.DISK_CACHES),
+            "major_fault_rate": rates.major_faults,
+            "swap_in_rate": rates.swap_in,
+            "swap_out_rate": rates.swap_out,
+            "block_read_rate": rates.block_reads,
+            "sample_age": None if sampled is None else max(0.0, self.now - sampled),
+            "way": reading.way,
+            "next_sample": self.pace.next_look(key, self.now),
+            "guarantee": promise.guarantee,
+            "ceiling": promise.ceiling,
+            "shares": promise.shares,
+            "managed": promise.managed,
+            "pinned": self.orders.pins.get(key),
+            "statistics": seen.named,
+        }
+
+    def _thought(self, key: str, plan: Plan, place: int, reading: Reading) -> dict[str, Any]:
+        """Return what the engine makes of it."""
+        move = self.last_moves.get(key)
+        return {
+            "target_size": self._target(key, plan, place, reading),
+            "pressure": _known(plan.pressure[place]),
+            "confidence": _known(plan.confidence[place]),
+            "condition": Condition(int(plan.condition[place])).name.lower(),
+            "condition_since": _known(max(self.now - plan.condition_since[place], 0.0)),
+            "demand": _bytes(plan.demand[place]),
+            "reserve": _bytes(plan.reserve[place]),
+            "entitlement": _bytes(plan.entitlement[place]),
+            "last_move": move.sentence if move else None,
+            "last_move_age": max(0.0, self.now - move.time) if move else None,
+            "speed_up": _known(plan.speed_up[place]),
+            "speed_down": _known(plan.speed_down[place]),
+        }
+
+    def _target(self, key: str, plan: Plan, place: int, reading: Reading) -> int:
         """Return the size asked for now, or still under way, or last; or else the size there is."""
-        for size in (self.plan.target_size[place], self.plan.asked[place]):
+        for size in (plan.target_size[place], plan.asked[place]):
             if math.isfinite(size):
                 return int(size)
         return self.accepted.get(key, reading.guest_size)

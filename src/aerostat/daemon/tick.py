@@ -25,7 +25,7 @@ from aerostat.daemon.release import release
 from aerostat.daemon.requests import Requests
 from aerostat.daemon.rows import Picture, host_rows
 from aerostat.daemon.sampler import Sampler, Seen
-from aerostat.daemon.snapshot import GuestRow, HostRow, ReservationRow, Snapshot
+from aerostat.daemon.snapshot import ReservationRow, Snapshot
 from aerostat.daemon.thinking import Step, Thinker
 from aerostat.engine.observation import BoolArray
 from aerostat.engine.plan import Move, Plan, Reason
@@ -210,21 +210,16 @@ class Ticker:
 
     def _show(self, now: float, wall: float, duration: float, guests: Sequence[Seen]) -> Snapshot:
         config, logbook, step = self.config, self.logbook, self.thinker.last
-        hosts: tuple[HostRow, ...] = ()
-        rows: tuple[GuestRow, ...] = ()
-        if step is not None:
-            picture = Picture(
-                now=now,
-                promises=self.promises,
-                plan=step.plan,
-                rates={key: meter.rates for key, meter in self._meters.items()},
-                orders=self.orders,
-                last_moves=logbook.last_moves,
-                accepted=self.requests.accepted,
-                pace=self.pace,
-            )
-            hosts = host_rows(step.observation.hosts, step.plan)
-            rows = picture.guests(guests)
+        picture = Picture(
+            now=now,
+            promises=self.promises,
+            plan=step.plan if step else None,
+            rates={key: meter.rates for key, meter in self._meters.items()},
+            orders=self.orders,
+            last_moves=logbook.last_moves,
+            accepted=self.requests.accepted,
+            pace=self.pace,
+        )
         return Snapshot(
             time=now,
             wall=wall,
@@ -240,8 +235,8 @@ class Ticker:
             problems=self._problems(),
             reservations=self.reservations(),
             connectors=self.sampler.rows(),
-            hosts=hosts,
-            guests=rows,
+            hosts=host_rows(step.observation.hosts, step.plan) if step else (),
+            guests=picture.guests(guests),
         )
 
     def _problems(self) -> tuple[str, ...]:
