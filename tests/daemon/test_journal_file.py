@@ -324,6 +324,39 @@ def test_the_journals_thread_does_all_that_by_itself(path: Path) -> None:
     assert row(path, "SELECT sum(count) FROM guest_quarters") == (250,)
 
 
+def test_what_cannot_be_taken_over_stays_what_it_was(path: Path) -> None:
+    version_1(path, 5)
+    file = sqlite3.connect(path)
+    file.execute("CREATE TABLE guests (x)")  # in the way of one that the new version wants
+    file.close()
+    with pytest.raises(sqlite3.OperationalError):
+        JournalFile.open(path, "{}")
+    assert row(path, "PRAGMA user_version") == (1,)
+    assert row(path, "SELECT count(*) FROM sqlite_master WHERE name = 'states'") == (0,)
+
+
+def test_upkeep_that_fails_costs_no_record_and_doubles_none(path: Path) -> None:
+    fails = [True]
+
+    class Failing(JournalFile):
+        def catch_up(self) -> bool:
+            if fails[0]:
+                raise sqlite3.OperationalError("database or disk is full")
+            return super().catch_up()
+
+    journal = Journal(path, open_file=Failing.open, retry_after=0.01)
+    journal.start()
+    move = MoveRow("key-a", "a", 1, 2, "grow_need", "because", 1.0, BEGAN, "accepted")
+    journal.sample(sample(0).observation, 0.0)
+    journal.note(move)
+    wait_until(lambda: "disk is full" in journal.condition)
+    fails[0] = False
+    wait_until(lambda: journal.condition == "ok")
+    journal.close(10)
+    assert row(path, "SELECT count(*) FROM moves") == (1,)
+    assert row(path, "SELECT count(*) FROM ticks") == (1,)
+
+
 def thoughts(count: int) -> list[tuple[Observation, Thought]]:
     """Return what an engine thought in a row."""
     state, told = State.empty(), []

@@ -216,7 +216,11 @@ class Journal:
         while (batch := self._take()) is not None:
             samples, notes = batch
             try:
-                self._write(samples, notes)
+                file = self._opened()
+                if samples or notes:
+                    file.write([waiting.sample() for waiting in samples], notes)
+                samples, notes = [], []  # written, whatever comes of the rest
+                self._keep_up(file)
                 self._trouble = ""
             except (sqlite3.Error, OSError, UsageError) as error:
                 self._report(error)
@@ -246,13 +250,11 @@ class Journal:
             self._weight = 0
             return batch
 
-    def _write(self, samples: "list[Waiting]", notes: list[Note]) -> None:
+    def _opened(self) -> JournalFile:
         if self._file is None:
             self._file = self._open_file(self.path, self._about)
             self._upkeep_left = True
-        if samples or notes:
-            self._file.write([waiting.sample() for waiting in samples], notes)
-        self._keep_up(self._file)
+        return self._file
 
     def _keep_up(self, file: JournalFile) -> None:
         """Do one portion of what is to be done to the file: roll up first, then delete."""
