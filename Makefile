@@ -65,6 +65,10 @@ pictures: env ## draw the pictures of the documents anew: ARGS=rooms, or ARGS=de
 statements: env ## say which tests check which statements of the specification
 	$(BIN)/python tools/specification.py
 
+.PHONY: reference
+reference: env ## write man pages, completion and the API's description anew, in share
+	@$(BIN)/python tools/reference.py $(ARGS)
+
 .PHONY: zipapp
 zipapp: env ## the guest's driver in one file, build/aerostat-guest.pyz
 	@$(BIN)/python tools/pyz.py $(ARGS)
