@@ -2,7 +2,7 @@
 
 import pytest
 
-from aerostat.hypervisors import libvirt_session, qemu_balloon, qmp
+from aerostat.hypervisors import libvirt_session, qmp
 from aerostat.testing.conformance.connectors import CHECKS, Check, checks_for
 from aerostat.testing.conformance.connectors.light import DeviceWorld, TestDriverWorld
 from aerostat.testing.conformance.connectors.real import LibvirtWorld, QemuWorld
@@ -13,7 +13,6 @@ from aerostat.testing.conformance.connectors.scripted import MonitorWorld, Scrip
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qmp, "_FIRST_RETRY", 0.01)
     monkeypatch.setattr(qmp, "_SCAN_INTERVAL", 0.0)
-    monkeypatch.setattr(qemu_balloon, "_CLOSE", 0.0)
     monkeypatch.setattr(libvirt_session, "_FIRST_RETRY", 0.01)
     monkeypatch.setattr(libvirt_session, "_LIST_PAUSE", 0.0)
 

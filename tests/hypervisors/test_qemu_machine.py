@@ -7,15 +7,10 @@ from typing import Any
 import pytest
 
 from aerostat.errors import LinkError
-from aerostat.hypervisors import qemu_balloon, qmp
+from aerostat.hypervisors import qmp
 from aerostat.hypervisors.base import BlockReads, Examination
 from aerostat.qmp.server import CommandError
 from aerostat.units import MIB
-
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qemu_balloon, "_CLOSE", 0.0)
 
 
 async def examine(laboratory: Any, monitor: Any) -> Examination:
@@ -68,6 +63,19 @@ async def test_nonsense_about_disks_costs_no_sample(laboratory: Any, answer: Any
 
 
 # Pauses, resets, plugged memory.
+
+
+async def test_an_answer_that_looks_the_same_is_not_waited_for(laboratory: Any) -> None:
+    """An idle guest says the same twice in a second."""
+    monitor = await laboratory.monitor()
+    first = await laboratory.read(monitor)
+    monitor.guest_answers = False
+    began = time.monotonic()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(time, "time", lambda: monitor.last_update + 0.5)
+        again = await laboratory.read(monitor, limit=60.0)
+    assert time.monotonic() - began < 30.0
+    assert (again.sampled_at, again.statistics) == (first.sampled_at, first.statistics)
 
 
 async def test_a_paused_machine_is_not_waited_for(laboratory: Any) -> None:

@@ -7,7 +7,6 @@ import pytest
 
 from aerostat.balloon.statistics import Tag
 from aerostat.errors import LinkError, PeerError, UsageError
-from aerostat.hypervisors import qemu_balloon
 from aerostat.hypervisors.base import GuestInfo, Reading
 from aerostat.hypervisors.qmp import QmpConnector
 
@@ -178,10 +177,7 @@ async def test_a_late_answer_is_not_taken_for_a_fresh_one(laboratory: Any) -> No
     assert (await laboratory.read(monitor)).sampled_at > between
 
 
-async def test_a_slow_guest_is_waited_for_again_once_it_has_answered(
-    laboratory: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(qemu_balloon, "_CLOSE", 0.0)
+async def test_a_slow_guest_is_waited_for_again_once_it_has_answered(laboratory: Any) -> None:
     monitor = await laboratory.monitor(answers_after=0.05)
     await laboratory.read(monitor)
     monitor.guest_answers = False

@@ -57,6 +57,13 @@ class Answers:
         """Whether the guest has answered all that it was asked."""
         return not self._open
 
+    def may_look_the_same(self, wall: float) -> bool:
+        """Tell whether an answer that comes now can be one that cannot be told from the last.
+
+        `wall` is the host's wall clock: that of QEMU, too.
+        """
+        return int(wall) == self._latest.last_update
+
     def asked(self, now: float) -> None:
         """Take note of a question."""
         if not self._open:

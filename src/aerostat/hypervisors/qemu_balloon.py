@@ -35,9 +35,9 @@ _LONGEST_BLOCK_READS_AGE = 10.0
 # A guest on an unloaded host answers in 3 to 6 ms; each look costs about 0.1 ms on both sides.
 _FIRST_LOOK = 0.004
 _LONGEST_LOOK = 0.1
-# A guest that left the last request unanswered is not waited for again until it answers.
+# A guest that left the last request unanswered is not waited for again until it answers. Nor is
+# waiting of any use where an answer may look like the one before.
 _SILENT_PATIENCE = 0.01
-_CLOSE = 0.5
 # Which part of the time limit may be spent on waiting for the guest. The rest is the monitor's,
 # so that a silent guest is not taken for a hung monitor.
 _PATIENCE = 0.6
@@ -89,12 +89,9 @@ class QemuBalloon:
         began = time.monotonic()
         running = self._running
         alive = await self._request(link, began, running=running)
-        # An answer of the same second with the same figures cannot be told from the one before:
-        # where samples follow each other closely, waiting for a difference may be in vain.
-        last = self.answers.sampled_at
-        close = last is not None and began - last < _CLOSE
         if running:
-            await self._wait_for_figures(link, began + patience(limit, alive=alive and not close))
+            alive = alive and not self.answers.may_look_the_same(time.time())
+            await self._wait_for_figures(link, began + patience(limit, alive=alive))
         return Reading(
             key=key,
             taken_at=time.monotonic(),

@@ -45,8 +45,6 @@ class BootedWorld(World):
         "balloon": True,
         "driver": True,
         "statistics": True,
-        "deflate_on_oom": True,
-        "free_page_reporting": False,
         "huge_pages": False,
         "passthrough": False,
         "swap": None,
@@ -114,7 +112,13 @@ class BootedWorld(World):
 class QemuWorld(BootedWorld):
     """Plain QEMU, by the QMP connector; the test has monitors of its own."""
 
-    setup: Mapping[str, object] = {**BootedWorld.setup, "kind": "qemu", "locked_memory": False}
+    setup: Mapping[str, object] = {
+        **BootedWorld.setup,
+        "kind": "qemu",
+        "locked_memory": False,
+        "deflate_on_oom": True,
+        "free_page_reporting": False,
+    }
 
     async def start(self) -> None:
         """Boot both."""
@@ -198,6 +202,8 @@ _DIMM = f"""\
 _METADATA = """\
 <aerostat:memory xmlns:aerostat='urn:aerostat:domain:1' guarantee='64MiB' shares='2000'/>
 """
+# Unlike that of plain QEMU's guest: then MemTotal shrinks with the balloon.
+_BALLOON = {"model": "virtio", "autodeflate": "off", "freePageReporting": "on"}
 _PERIOD = 1
 _STATS_PERIOD = re.compile(r"<stats period='(\d+)'/>")
 
@@ -206,14 +212,25 @@ class LibvirtWorld(BootedWorld):
     """Domains of a libvirtd of their own; the test has virsh."""
 
     can = BootedWorld.can | {Can.LEAVE}
-    setup: Mapping[str, object] = {**BootedWorld.setup, "kind": "libvirt", "agent": "absent"}
+    setup: Mapping[str, object] = {
+        **BootedWorld.setup,
+        "kind": "libvirt",
+        "agent": "absent",
+        "deflate_on_oom": False,
+        "free_page_reporting": True,
+    }
 
     async def start(self) -> None:
         """Start libvirtd, and boot both domains."""
         self._libvirtd = Libvirtd(directory=self.directory)
         await self._libvirtd.start()
         self.guest = self.domain = self._domain(
-            "alpha", disk=self.make_disk(), metadata=_METADATA, more=_MEMORY, arguments=_PLUGGABLE
+            "alpha",
+            disk=self.make_disk(),
+            balloon=_BALLOON,
+            metadata=_METADATA,
+            more=_MEMORY,
+            arguments=_PLUGGABLE,
         )
         self._neighbour = self._domain("beta")
         self.key = f"libvirt:{self.domain.uuid}"
