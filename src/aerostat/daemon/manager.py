@@ -312,7 +312,7 @@ class Manager:
         """Follow the balloons that move closely; begin the next tick when that helps somebody."""
         asked = self._clock.monotonic()
         for after in _CLOSE_LOOKS:
-            if asked + after >= began + self.config.interval or not self._ticker.has_movers():
+            if asked + after >= began + self.config.interval or not self._ticker.movers():
                 return
             if await self._waking.sleep_until(asked + after):
                 return

@@ -27,7 +27,7 @@ from aerostat.daemon.rows import Picture, host_rows
 from aerostat.daemon.sampler import Sampler, Seen
 from aerostat.daemon.snapshot import ReservationRow, Snapshot
 from aerostat.daemon.thinking import Step, Thinker
-from aerostat.engine.observation import BoolArray
+from aerostat.engine.accounts import SETTLED
 from aerostat.engine.plan import Move, Plan, Reason
 from aerostat.engine.settings import Settings
 from aerostat.errors import AerostatError
@@ -133,17 +133,27 @@ class Ticker:
         """
         if (step := self.thinker.last) is None:
             return False
-        plan = step.plan
-        moving = {plan.keys[row] for row in np.flatnonzero(_movers(plan))[:_MOST_MOVERS]}
-        before = {key: self._size(key) for key in moving}
-        await self.sampler.look_at(moving, self.config.sample_limit)
-        freed = sum(max(size - self._size(key), 0) for key, size in before.items())
-        return freed > 0 and bool(np.isin(plan.reason, _WAITING).any())
+        before = {key: self._size(key) for key in self.movers()}
+        await self.sampler.look_at(before.keys(), self.config.sample_limit)
+        freed = any(self._size(key) < size for key, size in before.items())
+        return freed and bool(np.isin(step.plan.reason, _WAITING).any())
 
-    def has_movers(self) -> bool:
-        """Tell whether a balloon is on its way."""
+    def movers(self) -> list[str]:
+        """Return the guests whose balloons were asked to move and have not arrived.
+
+        Of many those come first that give most.
+        """
         step = self.thinker.last
-        return self.config.manage and step is not None and bool(_movers(step.plan).any())
+        if step is None or not self.config.manage:
+            return []
+        plan = step.plan
+        wanted = np.where(np.isnan(plan.target_size), plan.asked, plan.target_size)
+        left = {
+            plan.keys[row]: float(wanted[row]) - self._size(plan.keys[row])
+            for row in np.flatnonzero(np.isfinite(wanted))
+        }
+        moving = [key for key in sorted(left, key=left.__getitem__) if abs(left[key]) > SETTLED]
+        return moving[:_MOST_MOVERS]
 
     def _size(self, key: str) -> int:
         seen = self.seen.get(key)
@@ -247,8 +257,3 @@ class Ticker:
         names = ", ".join(sorted(never)[:_MOST_NAMES])
         more = f" and {len(never) - _MOST_NAMES} more" if len(never) > _MOST_NAMES else ""
         return (*own, f"have never answered, and are in no account: {names}{more}")
-
-
-def _movers(plan: Plan) -> BoolArray:
-    """Tell which balloons were asked to move, now or before, and have not arrived."""
-    return np.asarray(np.isfinite(plan.asked) | np.isfinite(plan.target_size), dtype=np.bool_)
