@@ -73,6 +73,12 @@ reference: env ## write man pages, completion and the API's description anew, in
 zipapp: env ## the guest's driver in one file, build/aerostat-guest.pyz
 	@$(BIN)/python tools/pyz.py $(ARGS)
 
+.PHONY: install uninstall
+install: ## install the manager on this machine, as a service (root)
+	@./install.sh $(ARGS)
+uninstall: ## remove it again (root); configuration and journal stay
+	@./install.sh --uninstall $(ARGS)
+
 .PHONY: env
 env: ## the development environment, .venv
 	@tools/setup.sh
