@@ -2,9 +2,17 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
 from aerostat.daemon.config import parse
+from aerostat.daemon.pace import Pace
+from aerostat.daemon.recording import Observation, Thought
+from aerostat.daemon.thinking import Step
+from aerostat.engine.observation import Guests, Hosts
+from aerostat.engine.settings import Settings
+from aerostat.engine.state import State
+from aerostat.engine.step import step as engine_step
 from aerostat.errors import AerostatError, LinkError
 from aerostat.hypervisors.base import Reading
 from aerostat.testing.mocks.clock import VirtualClock
@@ -108,6 +116,22 @@ async def test_memory_that_comes_free_is_given_at_once_to_who_waits_for_it(
     giver.guest_size = giver.held = giver.targets[-1]  # its balloon has arrived
     await house.clock.advance(0.3)  # long before the next tick would be
     assert taker.guest_size > before
+
+
+def test_early_ticks_put_off_nobodys_look() -> None:
+    size = np.array([GIB], dtype=np.float64)
+    guests = Guests.of(("a",), max_size=size, guest_size=size, held=size)  # and says nothing
+    hosts = Hosts.of(("host",), budget=size / 2)
+    settings, before = Settings(), State.empty()
+    after, plan = engine_step(before, 100.0, hosts, guests, settings)
+    thought = Thought(before, after, plan, settings, manage=True)
+    step = Step(Observation(100.0, 0.0, hosts, guests), thought)
+    pace = Pace(interval=1.0, fresh_for=5.0)
+    pace.learn(step, 100.0)
+    for early in (100.25, 100.5, 100.74):
+        assert not pace.is_due("a", early)
+        pace.learn(step, early)
+    assert pace.is_due("a", 101.0)
 
 
 async def test_an_order_does_not_wait_for_the_next_tick(house: House, watched: Watched) -> None:

@@ -67,16 +67,17 @@ class Pace:
         least = np.maximum(guests.max_size * _NEWS_PART, _NEWS_LEAST)
         known, self._figures = self._figures, {}
         for row, key in enumerate(plan.keys):
-            looked = self.is_due(key, now)
             before, after = known.get(key), tuple(figures[row].tolist())
-            if not calm[row] or (looked and _is_news(before, after, float(least[row]))):
-                rest = self._interval
-            elif looked:
-                rest = min(2 * self._rests.get(key, self._interval / 2), self._longest)
-            else:
-                self._figures[key] = before or after
+            if self.is_due(key, now):
+                news = not calm[row] or _is_news(before, after, float(least[row]))
+                longer = min(2 * self._rests.get(key, self._interval / 2), self._longest)
+                rest = self._interval if news else longer
+                self._rests[key], self._due[key], self._figures[key] = rest, now + rest, after
                 continue
-            self._rests[key], self._due[key], self._figures[key] = rest, now + rest, after
+            self._figures[key] = before or after
+            if not calm[row]:  # since it was looked at: no need to wait until it has rested
+                self._rests[key] = self._interval
+                self._due[key] = min(self._due[key], now + self._interval)
         for key in self._due.keys() - self._figures.keys():
             del self._due[key], self._rests[key]
 
