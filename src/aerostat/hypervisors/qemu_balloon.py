@@ -28,8 +28,8 @@ _OWN_INTERVAL = 3600
 # asking is cheap, but not so cheap as to do it every time.
 _MAX_SIZE_AGE = 10.0
 _PLUGGED = ("MEMORY_DEVICE_SIZE_CHANGE", "ACPI_DEVICE_OST", "DEVICE_DELETED", "MEM_UNPLUG_ERROR")
-# What disks have read costs about a tenth of a sample for each disk: a guest with many is asked
-# less often.
+# What disks have read costs QEMU about a tenth of a sample for each disk: a guest with many is
+# asked less often.
 _BLOCK_READS_AGE = 0.2
 _LONGEST_BLOCK_READS_AGE = 10.0
 # A guest on an unloaded host answers in 3 to 6 ms; each look costs about 0.1 ms on both sides.

@@ -1,7 +1,7 @@
 """Laboratory guests of every kind: real kernels, and processes that behave like one.
 
-`uml`, `qemu` and `process` are the kinds; `python` is a QEMU guest with Python inside. They obey by
-their consoles: `console` that of user-mode Linux and of processes, `shell` that of QEMU's. What
-they are made of: `boards`, `initramfs`, `modules`, and `parts`, which says where it all is.
-`inside` is what runs in them.
+`uml`, `qemu`, `libvirt` and `process` are the kinds; `python` is a QEMU guest with Python inside.
+They obey by their consoles: `console` that of user-mode Linux and of processes, `shell` that of
+QEMU's and libvirt's. What they are made of: `boards`, `initramfs`, `modules`, and `parts`, which
+says where it all is. `inside` is what runs in them.
 """

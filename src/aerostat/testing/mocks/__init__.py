@@ -2,6 +2,6 @@
 
 For devices: `driver`, a `frontend`, and both together as a `guest`. For links: `still_guest`, in
 which nothing happens, and `guest_load`, many of them. For drivers: `pci` and `sysfs`. For the
-manager: a `connector`, a `clock`, and a `house` with everything around it; `libvirt`, as its helper
-tells of it, which is a `libvirt_program`.
+manager: a `connector`, a `clock`, and a `house` with everything around it. For connectors: a QMP
+`monitor`; and `libvirt`, as its helper tells of it, which is a `libvirt_program`.
 """

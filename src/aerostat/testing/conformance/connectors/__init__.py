@@ -1,10 +1,10 @@
 """What every connector promises (`aerostat.hypervisors.base`), as checks for any of them.
 
-A check is a function of a `world.World`: a connector, its guests, and the hypervisor behind it in
-the test's hands. What a check needs of its world it says by `world.Can`; what a world cannot do is
-not checked there. `CHECKS` are all of them: `basics` and `life` for guests of any kind, `figures`
-for those that say what a test has them say. The worlds that there are: `qemu`, `device`, `libvirt`,
-and `scripted`, where everything can go wrong.
+A check is a function of a `World`: a connector, its guests, and the hypervisor behind it in the
+test's hands; what a `world` cannot do is not checked there. `CHECKS` are all of them: `basics` and
+`life` for guests of any kind, `figures` for those that say what they are told to. The worlds that
+there are: `real`, with Linux in plain QEMU and in libvirt's; `light`, our own device and libvirt's
+test driver; and `scripted`, a QMP monitor and a libvirt where everything can go wrong.
 """
 
 from aerostat.testing.conformance.connectors import basics, figures, life
