@@ -167,6 +167,14 @@ class QemuGuest(ShellGuest):
 
         Raises `MissingError`, or `LinkError` when it does not come up within `within` seconds.
         """
+        await self.launch()
+        await self.booted(within)
+
+    async def launch(self) -> None:
+        """Start QEMU, and return when it runs: the guest boots, or is yet to migrate in.
+
+        Raises `MissingError`.
+        """
         parts = self._parts or Parts()
         if self.device_socket is not None and not has_device(parts.program, GENERIC_DEVICE):
             raise MissingError(f"{parts.program} has no {GENERIC_DEVICE}: it is older than 10.2")
@@ -188,7 +196,6 @@ class QemuGuest(ShellGuest):
                 descriptors=[theirs.fileno()],
             )
         await self._open_console(ours)
-        await self.booted(within)
 
     def _initramfs(self, parts: Parts) -> bytes:
         disk = () if self.disk is None else ("virtio_blk",)
