@@ -64,6 +64,7 @@ def test_no_configuration_key_is_missing(page: Any) -> None:
         "guests": config.GuestConfig,
         "journal": config.JournalConfig,
         "api": config.ApiConfig,
+        "metrics": config.MetricsConfig,
     }
     keys = {key for key in Config.__struct_fields__ if key not in {*tables, "guest"}}
     keys |= {f"{name}.{key}" for name, kind in tables.items() for key in kind.__struct_fields__}
