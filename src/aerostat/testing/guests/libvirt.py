@@ -145,7 +145,8 @@ class LibvirtGuest(ShellGuest):
 
     async def stop(self, within: float = 10.0) -> None:
         """End the guest: ask it to power off, and kill it after `within` seconds."""
-        if self.alive:
+        # A machine that has powered off is ended by libvirtd.
+        if self.alive and self.libvirtd.alive:
             with contextlib.suppress(TimeoutError, LinkError, PeerError):
                 await self.command("poweroff", within=within)
                 await until(lambda: not self.alive, within=within)
