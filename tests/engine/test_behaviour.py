@@ -259,6 +259,30 @@ def test_a_guest_that_reads_more_since_it_was_shrunk_is_spared(world: Make) -> N
     assert plan.acute[0] < host.settings.distress_pressure
 
 
+def test_disk_reads_that_are_told_now_and_then_give_a_rate(world: Make) -> None:
+    host = world([512, 512], budget=900)
+    reads, rates = 0.0, []
+    for second in range(40):
+        reads += 30 * MIB
+        host.block_reads[0] = reads if second % 12 == 0 else np.nan
+        rates.append(float(host.run(1) and host.state.read_rate[0]))
+
+    assert np.isnan(rates[11])
+    assert np.allclose(rates[12:], 30 * MIB)
+
+
+def test_more_disk_reads_than_usual_count_though_told_now_and_then(world: Make) -> None:
+    host = world([512, 512], budget=600)
+    pressures = []
+    for second in range(24):
+        host.block_reads[0] = 0.0 if second < 12 else 4000 * MIB
+        if second % 6:
+            host.block_reads[0] = np.nan
+        pressures.append(float(host.run(1).pressure[0]))
+
+    assert max(pressures[:12]) < host.settings.harm_pressure <= pressures[12]
+
+
 def test_untouched_memory_is_not_mistaken_for_a_useless_balloon(world: Make) -> None:
     host = world([1024, 1024], budget=1100)
     host.use[:] = 60 * MIB

@@ -15,8 +15,8 @@ from aerostat.errors import UsageError
 Make = Callable[..., Any]
 
 NEW_IN_2 = {
-    "block_reads", "read_rate", "condition", "condition_since", "asked_from", "taken_time",
-    "speed_up", "speed_down", "host_strain", "host_lid", "host_backed",
+    "block_reads", "reads_time", "read_rate", "condition", "condition_since", "asked_from",
+    "taken_time", "speed_up", "speed_down", "host_strain", "host_lid", "host_backed",
 }  # fmt: skip
 
 
@@ -75,6 +75,23 @@ def test_hosts_are_followed_by_name(world: Make) -> None:
 
     assert turned.host_strain.tolist() == [0.0, host.state.host_strain[0]]
     assert host.state.host_strain[0] > 0.5
+
+
+def test_a_column_that_another_manager_did_not_have_is_blank(world: Make) -> None:
+    host = world([512, 300], budget=500)
+    host.run(10)
+    saved = json.loads(json.dumps(host.state.to_dict()))
+    for name in ("sample_size", "pressure", "host_lid"):
+        del saved["columns"][name]
+    saved["columns"]["of_a_newer_manager"] = ["anything"]
+    back = State.from_dict(saved)
+
+    assert np.isnan(back.sample_size).all()
+    assert back.pressure.tolist() == [0.0, 0.0]
+    assert np.isnan(back.host_lid).tolist() == [True]
+    assert np.array_equal(back.demand, host.state.demand)
+    host.state = back
+    assert np.isfinite(host.run(2).demand).all()
 
 
 @pytest.mark.parametrize("version", [0, 3, -1, None, "2", 1.5])

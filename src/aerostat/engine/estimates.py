@@ -67,9 +67,11 @@ class Estimates:
     sample_time: FloatArray
     """... when they were made, and ..."""
     sample_size: FloatArray
-    """... the guest's size then, and ..."""
+    """... the guest's size then."""
     block_reads: FloatArray
-    """... what it had read from its disks."""
+    """What it had read from its disks when that was last told, ..."""
+    reads_time: FloatArray
+    """... and when that was: it is told less often than the rest."""
     read_rate: FloatArray
     """What it usually reads from them, bytes a second."""
 
@@ -99,7 +101,9 @@ def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Es
     # More than it was given: its driver deflated on OOM, or it restarted.
     took_back = guests.guest_size > np.fmax(state.guest_size, state.asked) + settings.smallest_move
     reserve = np.clip(growth, floor, limit)
-    reads, read_rate = _reads(state, guests, elapsed, settings)
+    counted = new & ~np.isnan(guests.block_reads)
+    reads_elapsed = np.where(counted, made - np.minimum(state.reads_time, now), np.nan)
+    reads, read_rate = _reads(state, guests, reads_elapsed, settings)
     scarcity = _scarcity(idle, floor, settings)
     felt, causes = _pressure(state, now, guests, elapsed, scarcity, reads, settings)
     since = 0.0 if np.isnan(state.stepped) else max(0.0, now - state.stepped)
@@ -125,7 +129,8 @@ def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Es
         statistics=statistics,
         sample_time=sample_time,
         sample_size=np.where(new, guests.guest_size, state.sample_size),
-        block_reads=np.where(new, guests.block_reads, state.block_reads),
+        block_reads=np.where(counted, guests.block_reads, state.block_reads),
+        reads_time=np.where(counted, made, np.minimum(state.reads_time, now)),
         read_rate=read_rate,
     )
 
@@ -177,7 +182,10 @@ def _scarcity(idle: FloatArray, reserve: FloatArray, settings: Settings) -> Floa
 def _reads(
     state: State, guests: Guests, elapsed: FloatArray, settings: Settings
 ) -> tuple[FloatArray, FloatArray]:
-    """Return how much more than usual each guest reads from its disks, and what is usual."""
+    """Return how much more than usual each guest reads from its disks, and what is usual.
+
+    `elapsed` is since the counter was last told; NaN where it is not told now.
+    """
     step = guests.block_reads - state.block_reads
     counted = (step >= 0) & (elapsed > 0)
     rate = np.divide(step, elapsed, out=np.full_like(step, np.nan), where=counted)

@@ -40,7 +40,9 @@ class State:
     sample_size: FloatArray
     """The guest's size then."""
     block_reads: FloatArray
-    """What it had read from its disks by then."""
+    """What it had read from its disks when that was last told, ..."""
+    reads_time: FloatArray
+    """... and the time of the sample with which it was."""
     guest_size: FloatArray
     held: FloatArray
 
@@ -130,7 +132,8 @@ class State:
     def from_dict(cls, saved: Mapping[str, Any]) -> Self:
         """Return what `to_dict` saved, of this version or an earlier one.
 
-        Raises `UsageError` for anything else.
+        A column that another manager did not have is blank, and one that is unknown here is left
+        out. Raises `UsageError` for anything else.
         """
         try:
             version = saved["version"]
@@ -144,7 +147,10 @@ class State:
             columns = {}
             for name in COLUMNS:
                 rows = len(hosts) if _is_of_hosts(name) else len(keys)
-                columns[name] = _from_list(values[name], name, rows)
+                known = name in values
+                columns[name] = (
+                    _from_list(values[name], name, rows) if known else _blank(name, rows)
+                )
             stepped = saved["stepped"]
             stepped = np.nan if stepped is None else float(stepped)
             return cls(keys=keys, hosts=hosts, stepped=stepped, **columns)
@@ -156,10 +162,6 @@ COLUMNS = tuple(
     field.name for field in fields(State) if field.name not in {"keys", "hosts", "stepped"}
 )
 _FROM_ZERO = {"growth", "pressure", "granted", "cause", "host_strain", "host_backed"}
-_NEW_IN_2 = {
-    "block_reads", "read_rate", "condition", "condition_since", "asked_from", "taken_time",
-    "speed_up", "speed_down", "host_strain", "host_lid", "host_backed",
-}  # fmt: skip
 
 
 def _from_version_1(saved: Mapping[str, Any], rows: int) -> dict[str, Any]:
@@ -167,11 +169,9 @@ def _from_version_1(saved: Mapping[str, Any], rows: int) -> dict[str, Any]:
 
     It had terms in the place of conditions: until when a guest counted as stuck, or as useless.
     """
-    values = {name: saved[name] for name in COLUMNS if name not in _NEW_IN_2}
-    for name in _NEW_IN_2:
-        values[name] = [] if _is_of_hosts(name) else [None] * rows
     settings = Settings()
-    condition, since = values["condition"], values["condition_since"]
+    condition: list[Any] = [None] * rows
+    since: list[Any] = [None] * rows
     for column, state, term in (
         (saved["stuck_until"], Condition.STUCK, settings.stuck_for),
         (saved["useless_until"], Condition.USELESS, settings.useless_for),
@@ -179,7 +179,7 @@ def _from_version_1(saved: Mapping[str, Any], rows: int) -> dict[str, Any]:
         for row, until in enumerate(column):
             if until is not None:
                 condition[row], since[row] = int(state), float(until) - term
-    return values
+    return {**saved, "condition": condition, "condition_since": since}
 
 
 def _is_of_hosts(name: str) -> bool:

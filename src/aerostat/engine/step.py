@@ -183,6 +183,7 @@ def _remember(
         demand=estimates.demand,
         growth=estimates.growth,
         block_reads=estimates.block_reads,
+        reads_time=estimates.reads_time,
         read_rate=estimates.read_rate,
         pressure=estimates.pressure,
         cause=estimates.cause,
