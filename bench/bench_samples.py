@@ -22,7 +22,7 @@ from bench.monitors import BALLOON, INTERVAL
 from qemu.qmp import QMPClient
 
 from aerostat.hypervisors.base import Reading
-from aerostat.hypervisors.qmp import QmpConnector
+from aerostat.hypervisors.qmp.connector import QmpConnector
 
 _GUESTS = 32
 _TIMEOUT = 5.0

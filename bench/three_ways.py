@@ -19,9 +19,9 @@ from typing import NamedTuple, Protocol
 from bench.guests import seconds_of
 
 from aerostat.errors import AerostatError, LinkError, MissingError
-from aerostat.hypervisors.agent_sockets import AgentSockets
-from aerostat.hypervisors.guest_agent import read_figures
-from aerostat.hypervisors.link import Ask, QmpLink, open_link
+from aerostat.hypervisors.agents.figures import read_figures
+from aerostat.hypervisors.agents.sockets import AgentSockets
+from aerostat.hypervisors.qmp.link import Ask, QmpLink, open_link
 from aerostat.testing.guests.python import PythonGuest
 from aerostat.testing.guests.qemu import Parts
 from aerostat.testing.polling import until

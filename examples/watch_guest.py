@@ -13,7 +13,7 @@ import time
 from aerostat.balloon.statistics import Tag
 from aerostat.errors import AerostatError
 from aerostat.hypervisors.base import Reading
-from aerostat.hypervisors.qmp import QmpConnector
+from aerostat.hypervisors.qmp.connector import QmpConnector
 from aerostat.units import format_size
 
 

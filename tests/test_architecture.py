@@ -28,7 +28,7 @@ IN_GUESTS = (
     "__init__.py", "errors.py", "units.py", "virtio/*.py", "guest/*.py",
     "balloon/__init__.py", "balloon/abi.py", "balloon/driver*.py", "balloon/statistics.py",
 )  # fmt: skip
-ON_THE_DISTRIBUTIONS_PYTHON = ("hypervisors/libvirt_helper.py",)
+ON_THE_DISTRIBUTIONS_PYTHON = ("hypervisors/libvirt/helper.py",)
 """What runs outside of our environment, on the Python that has libvirt's binding."""
 
 OLDEST_PYTHON = (3, 9)

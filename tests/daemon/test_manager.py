@@ -305,7 +305,7 @@ async def test_a_host_that_cannot_be_read_is_a_problem(
     await house.clock.advance(2)
     assert list(house.last.problems) == ["no /proc"]
     assert house.last.guests[0].max_size == 512 * MIB  # what was read is shown all the same
-    assert house.last.hosts == ()
+    assert not house.last.hosts
     answers.clear()
     await house.clock.advance(1)
     assert not house.last.problems

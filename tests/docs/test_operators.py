@@ -109,7 +109,7 @@ def test_the_exit_codes_are_as_told(page: Any) -> None:
 
 def test_what_is_said_to_a_monitor_is_as_told(page: Any) -> None:
     section = page.section("What aerostat says to a monitor")
-    source = (SOURCE / "hypervisors" / "balloons.py").read_text()
+    source = (SOURCE / "hypervisors" / "qmp" / "balloons.py").read_text()
     said = set(re.findall(r'Ask\(\s*"([a-z-]+)"', source))
 
     assert said

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from aerostat.errors import AerostatError
-from aerostat.hypervisors import qmp
 from aerostat.hypervisors.base import Reading
-from aerostat.hypervisors.qmp import QmpConnector
+from aerostat.hypervisors.qmp import connector as qmp
+from aerostat.hypervisors.qmp.connector import QmpConnector
 from aerostat.testing.mocks.monitor import FakeMonitor
 
 

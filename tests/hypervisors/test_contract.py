@@ -2,7 +2,8 @@
 
 import pytest
 
-from aerostat.hypervisors import libvirt_session, qmp
+from aerostat.hypervisors.libvirt import session as libvirt_session
+from aerostat.hypervisors.qmp import connector as qmp
 from aerostat.testing.conformance.connectors import CHECKS, Check, checks_for
 from aerostat.testing.conformance.connectors.light import DeviceWorld, TestDriverWorld
 from aerostat.testing.conformance.connectors.real import LibvirtWorld, QemuWorld

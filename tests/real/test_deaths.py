@@ -14,7 +14,7 @@ import pytest
 
 from aerostat.daemon.snapshot import Snapshot
 from aerostat.hypervisors.base import Reading
-from aerostat.hypervisors.qmp import QmpConnector
+from aerostat.hypervisors.qmp.connector import QmpConnector
 from aerostat.testing.control_client import ControlClient
 from aerostat.testing.guests.uml import UmlGuest
 from aerostat.testing.laboratory import Laboratory

@@ -13,7 +13,7 @@ import pytest_asyncio
 from aerostat.balloon.abi import PAGE_SIZE
 from aerostat.balloon.statistics import Tag
 from aerostat.hypervisors.base import Reading
-from aerostat.hypervisors.qmp import QmpConnector
+from aerostat.hypervisors.qmp.connector import QmpConnector
 from aerostat.model import workload
 from aerostat.testing.guests.qemu import QemuGuest
 from aerostat.testing.guests.uml import UmlGuest

@@ -14,8 +14,8 @@ from aerostat.daemon.names import clean_name, clean_text, named_statistics
 from aerostat.daemon.snapshot import GuestRow
 from aerostat.errors import AerostatError
 from aerostat.hypervisors.base import Connector, GuestInfo, Reading
-from aerostat.hypervisors.libvirt import LibvirtConnector
-from aerostat.hypervisors.qmp import QmpConnector
+from aerostat.hypervisors.libvirt.connector import LibvirtConnector
+from aerostat.hypervisors.qmp.connector import QmpConnector
 
 _TIMEOUT = 3.0  # seconds; a guest that does not answer by then is shown without figures
 

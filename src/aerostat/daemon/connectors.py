@@ -49,19 +49,19 @@ def _make(entry: ConnectorConfig, config: Config) -> Connector:
 
 
 def _qmp(entry: ConnectorConfig, *, read_only: bool) -> Connector:
-    from aerostat.hypervisors.qmp import QmpConnector  # noqa: PLC0415
+    from aerostat.hypervisors.qmp.connector import QmpConnector  # noqa: PLC0415
 
     connector = QmpConnector(entry.sockets, read_only=read_only)
     if not isinstance(entry.agents, str):
         return connector
-    from aerostat.hypervisors.agent_sockets import AgentSockets  # noqa: PLC0415
-    from aerostat.hypervisors.with_agent import WithAgent  # noqa: PLC0415
+    from aerostat.hypervisors.agents.sockets import AgentSockets  # noqa: PLC0415
+    from aerostat.hypervisors.agents.with_agent import WithAgent  # noqa: PLC0415
 
     return WithAgent(connector, AgentSockets(entry.agents))
 
 
 def _libvirt(entry: ConnectorConfig, *, read_only: bool, period: int) -> Connector:
-    from aerostat.hypervisors.libvirt import LibvirtConnector  # noqa: PLC0415
+    from aerostat.hypervisors.libvirt.connector import LibvirtConnector  # noqa: PLC0415
 
     libvirt = LibvirtConnector(
         entry.uri or LIBVIRT_URI,
@@ -71,7 +71,7 @@ def _libvirt(entry: ConnectorConfig, *, read_only: bool, period: int) -> Connect
     )
     connector: Connector = libvirt
     if entry.agents:
-        from aerostat.hypervisors.with_agent import WithAgent  # noqa: PLC0415
+        from aerostat.hypervisors.agents.with_agent import WithAgent  # noqa: PLC0415
 
         connector = WithAgent(libvirt, libvirt.agents)
     return connector if entry.trust_metadata else _Distrusted(connector)

@@ -25,7 +25,7 @@ from aerostat.demo.scenario import LIBRARY_SIZE, GuestPlan, Setting, varied
 from aerostat.demo.supervisor import Supervisor
 from aerostat.errors import MissingError
 from aerostat.host.meminfo import read_meminfo
-from aerostat.hypervisors.qmp import QmpConnector
+from aerostat.hypervisors.qmp.connector import QmpConnector
 from aerostat.testing.laboratory import Guest, Laboratory
 from aerostat.testing.processes.device import DeviceProcess
 from aerostat.testing.processes.places import SHARED_MEMORY

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from aerostat.hypervisors.libvirt import LibvirtConnector
+from aerostat.hypervisors.libvirt.connector import LibvirtConnector
 from aerostat.testing.mocks import libvirt_program
 from aerostat.units import GIB, KIB, MIB
 

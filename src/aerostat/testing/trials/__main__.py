@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 from aerostat.errors import AerostatError
-from aerostat.testing.trials import house, plan, report, verdict
+from aerostat.testing.trials import house, plan, verdict
+from aerostat.testing.trials.report import write
 
 
 def main() -> int:
@@ -30,7 +31,7 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     verdicts = verdict.judge(record)
-    page = report.write(record, verdicts, options.report)
+    page = write(record, verdicts, options.report)
     for one in verdicts:
         print(f"{'kept  ' if one.kept else 'BROKEN'}  {one.promise}: {one.seen}")
     print(f"report: {page}")

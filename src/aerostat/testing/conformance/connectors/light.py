@@ -8,9 +8,9 @@ import os
 import signal
 from collections.abc import Iterator, Mapping
 
-from aerostat.hypervisors.libvirt import LibvirtConnector
-from aerostat.hypervisors.link import Ask, open_link
-from aerostat.hypervisors.qmp import QmpConnector
+from aerostat.hypervisors.libvirt.connector import LibvirtConnector
+from aerostat.hypervisors.qmp.connector import QmpConnector
+from aerostat.hypervisors.qmp.link import Ask, open_link
 from aerostat.testing.conformance.connectors.world import Can, World
 from aerostat.testing.guests.process import ProcessGuest
 from aerostat.testing.processes.device import DeviceProcess

@@ -14,9 +14,9 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from aerostat.hypervisors.libvirt import LibvirtConnector
-from aerostat.hypervisors.link import Ask, open_link
-from aerostat.hypervisors.qmp import QmpConnector
+from aerostat.hypervisors.libvirt.connector import LibvirtConnector
+from aerostat.hypervisors.qmp.connector import QmpConnector
+from aerostat.hypervisors.qmp.link import Ask, open_link
 from aerostat.testing.conformance.connectors.world import Can, World
 from aerostat.testing.guests.libvirt import LibvirtGuest
 from aerostat.testing.guests.qemu import QemuGuest

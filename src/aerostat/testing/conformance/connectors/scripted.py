@@ -10,8 +10,8 @@ from typing import Any
 
 from aerostat.balloon.statistics import QEMU_KEYS, Tag
 from aerostat.hypervisors.base import Reading
-from aerostat.hypervisors.libvirt import LibvirtConnector
-from aerostat.hypervisors.qmp import QmpConnector
+from aerostat.hypervisors.libvirt.connector import LibvirtConnector
+from aerostat.hypervisors.qmp.connector import QmpConnector
 from aerostat.testing.conformance.connectors.world import Can, World
 from aerostat.testing.mocks.libvirt import FakeLibvirt
 from aerostat.testing.mocks.monitor import ABSENT, FakeMonitor

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from aerostat.errors import LinkError
-from aerostat.hypervisors import qmp
 from aerostat.hypervisors.base import BlockReads, Examination
+from aerostat.hypervisors.qmp import connector as qmp
 from aerostat.qmp.server import CommandError
 from aerostat.units import MIB
 

@@ -10,7 +10,7 @@ from aerostat.balloon.statistics import Tag
 from aerostat.host.proc import parse_sizes, read_small
 from aerostat.hypervisors import values
 from aerostat.hypervisors.base import Examination, Reading
-from aerostat.hypervisors.link import Ask, QmpLink
+from aerostat.hypervisors.qmp.link import Ask, QmpLink
 from aerostat.qmp.client import Failure
 
 CONTAINERS = ("/machine/peripheral", "/machine/peripheral-anon")

@@ -16,7 +16,7 @@ from pathlib import PurePath
 from typing import Any
 
 from aerostat.errors import LinkError, PeerError
-from aerostat.hypervisors.guest_agent import AgentRefusedError, NoAgentError
+from aerostat.hypervisors.agents.figures import AgentRefusedError, NoAgentError
 
 # In an answer: a byte that no JSON text has, so that what came before it can be thrown away.
 _DELIMITER = b"\xff"

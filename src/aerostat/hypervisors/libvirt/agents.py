@@ -1,4 +1,4 @@
-"""The agents inside the guests of a libvirtd, as `aerostat.hypervisors.guest_agent` asks them.
+"""The agents inside the guests of a libvirtd, as `aerostat.hypervisors.agents.figures` asks them.
 
 libvirt keeps the agent's channel to itself and passes commands on; it waits for an agent in whole
 seconds. Talks to the session's helper (asyncio).
@@ -8,10 +8,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from aerostat.hypervisors.guest_agent import AgentRefusedError, NoAgentError
-from aerostat.hypervisors.libvirt_link import CallError
-from aerostat.hypervisors.libvirt_session import LibvirtSession
-from aerostat.hypervisors.libvirt_values import returned
+from aerostat.hypervisors.agents.figures import AgentRefusedError, NoAgentError
+from aerostat.hypervisors.libvirt.link import CallError
+from aerostat.hypervisors.libvirt.session import LibvirtSession
+from aerostat.hypervisors.libvirt.values import returned
 
 # virterror.h: what the agent itself answers comes as an internal error.
 _INTERNAL_ERROR, _ARGUMENT_UNSUPPORTED = 1, 74

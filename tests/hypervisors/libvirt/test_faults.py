@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from aerostat.errors import AerostatError, LinkError, MissingError
-from aerostat.hypervisors import libvirt_link, libvirt_session
 from aerostat.hypervisors.base import Reading
-from aerostat.hypervisors.libvirt import LibvirtConnector
+from aerostat.hypervisors.libvirt import link as libvirt_link
+from aerostat.hypervisors.libvirt import session as libvirt_session
+from aerostat.hypervisors.libvirt.connector import LibvirtConnector
 from aerostat.testing.mocks.libvirt import FakeLibvirt
 from aerostat.testing.polling import until
 from aerostat.units import MIB

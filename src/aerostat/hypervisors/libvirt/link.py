@@ -1,4 +1,4 @@
-"""One helper process and the conversation with it (asyncio): see `libvirt_helper`.
+"""One helper process and the conversation with it (asyncio): see `helper`.
 
 Starts the helper on the distribution's Python, pairs answers by id, and kills it when it breaks
 the rules: a line that cannot be read or is too long, threads that are all held up, an open that
@@ -20,7 +20,7 @@ from aerostat.errors import AerostatError, LinkError, MissingError, PeerError
 
 log = logging.getLogger(__name__)
 
-HELPER = Path(__file__).with_name("libvirt_helper.py")
+HELPER = Path(__file__).with_name("helper.py")
 THREADS = 4
 """How many calls of one lane can be under way at once in the helper."""
 

@@ -10,9 +10,9 @@ import pytest
 
 from aerostat.balloon.statistics import Tag
 from aerostat.errors import LinkError, MissingError, UsageError
-from aerostat.hypervisors import libvirt_session
 from aerostat.hypervisors.base import Reading
-from aerostat.hypervisors.libvirt import LibvirtConnector
+from aerostat.hypervisors.libvirt import session as libvirt_session
+from aerostat.hypervisors.libvirt.connector import LibvirtConnector
 from aerostat.testing.mocks.libvirt import FakeLibvirt
 from aerostat.testing.polling import until
 from aerostat.units import GIB, KIB, MIB

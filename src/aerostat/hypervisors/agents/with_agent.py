@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from aerostat.errors import AerostatError
+from aerostat.hypervisors.agents.figures import Agents, look_for_agent, read_figures
 from aerostat.hypervisors.base import Connector, Examination, GuestInfo, Reading
-from aerostat.hypervisors.guest_agent import Agents, look_for_agent, read_figures
 
 # Pulling figures through a daemon costs the guest CPU time: not more often than this, and ever
 # less often while there is no answer.

@@ -11,7 +11,7 @@ import pytest
 
 from aerostat.balloon.statistics import Tag
 from aerostat.hypervisors.base import Reading
-from aerostat.hypervisors.qmp import QmpConnector
+from aerostat.hypervisors.qmp.connector import QmpConnector
 from aerostat.testing.laboratory import Laboratory
 from aerostat.units import MIB
 

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 from aerostat.errors import LinkError
 from aerostat.hypervisors import values
 from aerostat.hypervisors.base import Examination, Reading
-from aerostat.hypervisors.link import Ask, QmpLink
-from aerostat.hypervisors.qemu_balloon import QemuBalloon, patience
-from aerostat.hypervisors.qemu_examination import CONTAINERS
+from aerostat.hypervisors.qmp.link import Ask, QmpLink
+from aerostat.hypervisors.qmp.qemu_balloon import QemuBalloon, patience
+from aerostat.hypervisors.qmp.qemu_examination import CONTAINERS
 from aerostat.qmp.client import Event, Failure
 
 SAMPLE_COMMAND = "aerostat-sample"

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from aerostat.errors import LinkError
-from aerostat.hypervisors import qmp
 from aerostat.hypervisors.base import GuestInfo, Reading
-from aerostat.hypervisors.link import Ask, open_link
-from aerostat.hypervisors.qmp import QmpConnector
+from aerostat.hypervisors.qmp import connector as qmp
+from aerostat.hypervisors.qmp.connector import QmpConnector
+from aerostat.hypervisors.qmp.link import Ask, open_link
 from aerostat.testing.guests.qemu import find_program
 
 MIB = 1 << 20

@@ -14,7 +14,7 @@ import pytest
 from aerostat.balloon.statistics import Tag
 from aerostat.cli.main import invoke
 from aerostat.hypervisors.base import Reading
-from aerostat.hypervisors.qmp import QmpConnector
+from aerostat.hypervisors.qmp.connector import QmpConnector
 from aerostat.testing.guests.boards import S390X
 from aerostat.testing.guests.qemu import Parts, QemuGuest
 from aerostat.testing.polling import until

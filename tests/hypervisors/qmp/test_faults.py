@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from aerostat.errors import AerostatError, LinkError
-from aerostat.hypervisors import qmp
 from aerostat.hypervisors.base import Reading
-from aerostat.hypervisors.link import QmpLink
-from aerostat.hypervisors.qmp import QmpConnector
+from aerostat.hypervisors.qmp import connector as qmp
+from aerostat.hypervisors.qmp.connector import QmpConnector
+from aerostat.hypervisors.qmp.link import QmpLink
 from aerostat.qmp.framing import encode
 
 MIB = 1 << 20

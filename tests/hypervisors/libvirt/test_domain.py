@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from aerostat.balloon.statistics import Tag
 from aerostat.errors import AerostatError, LinkError
 from aerostat.hypervisors.base import BlockReads, Reading
-from aerostat.hypervisors.libvirt_domain import Domain, Moment
-from aerostat.hypervisors.libvirt_values import Figures, Record
-from aerostat.hypervisors.libvirt_xml import Setup
+from aerostat.hypervisors.libvirt.domain import Domain, Moment
+from aerostat.hypervisors.libvirt.domain_xml import Setup
+from aerostat.hypervisors.libvirt.values import Figures, Record
 
 GIB = 1 << 30
 WALL = 1_000_000.0

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from aerostat.errors import LinkError, UsageError
 from aerostat.hypervisors.base import Reading
-from aerostat.hypervisors.libvirt import LibvirtConnector
+from aerostat.hypervisors.libvirt.connector import LibvirtConnector
 from aerostat.testing.laboratory import Laboratory
 from aerostat.testing.polling import until
 from aerostat.testing.processes.libvirtd import Libvirtd

@@ -8,7 +8,7 @@ import pytest
 from aerostat.balloon.statistics import Tag
 from aerostat.errors import LinkError, PeerError, UsageError
 from aerostat.hypervisors.base import GuestInfo, Reading
-from aerostat.hypervisors.qmp import QmpConnector
+from aerostat.hypervisors.qmp.connector import QmpConnector
 
 MIB = 1 << 20
 ABSENT = (1 << 64) - 1

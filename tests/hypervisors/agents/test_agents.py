@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 
 from aerostat.balloon.statistics import Tag
 from aerostat.errors import AerostatError, LinkError, PeerError
-from aerostat.hypervisors.agent_sockets import AgentSockets
-from aerostat.hypervisors.guest_agent import (
+from aerostat.hypervisors.agents.figures import (
     AgentRefusedError,
     NoAgentError,
     figures,
     look_for_agent,
     read_figures,
 )
-from aerostat.hypervisors.with_agent import WithAgent
+from aerostat.hypervisors.agents.sockets import AgentSockets
+from aerostat.hypervisors.agents.with_agent import WithAgent
 from aerostat.testing.mocks.connector import FakeConnector, FakeGuest
 from aerostat.testing.polling import until
 from aerostat.units import MIB

@@ -10,8 +10,8 @@ import pytest
 from aerostat.balloon.statistics import Tag
 from aerostat.errors import MissingError
 from aerostat.hypervisors.base import Reading
-from aerostat.hypervisors.link import Ask, open_link
-from aerostat.hypervisors.qmp import QmpConnector
+from aerostat.hypervisors.qmp.connector import QmpConnector
+from aerostat.hypervisors.qmp.link import Ask, open_link
 from aerostat.testing.guests.qemu import Parts, QemuGuest
 from aerostat.testing.polling import until
 from aerostat.units import MIB

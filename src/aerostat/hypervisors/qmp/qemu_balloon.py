@@ -16,9 +16,9 @@ from aerostat.host.held import held_by
 from aerostat.host.proc import read_small
 from aerostat.hypervisors import values
 from aerostat.hypervisors.base import BlockReads, Examination, Reading
-from aerostat.hypervisors.link import Ask, QmpLink, RefusedError
-from aerostat.hypervisors.qemu_answers import Answers, Figures
-from aerostat.hypervisors.qemu_examination import Device, examine
+from aerostat.hypervisors.qmp.link import Ask, QmpLink, RefusedError
+from aerostat.hypervisors.qmp.qemu_answers import Answers, Figures
+from aerostat.hypervisors.qmp.qemu_examination import Device, examine
 from aerostat.qmp.client import Event, Failure
 
 # While QEMU's own timer is ours alone it need not fire by itself: each sample is asked for. An

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from aerostat.errors import AerostatError, LinkError, PeerError
-from aerostat.hypervisors import libvirt_values as values
-from aerostat.hypervisors.libvirt_domain import Domain
-from aerostat.hypervisors.libvirt_link import DomainEvent, HelperLink, Program, open_helper
-from aerostat.hypervisors.libvirt_pids import find_pid
-from aerostat.hypervisors.libvirt_xml import read_setup
+from aerostat.hypervisors.libvirt import values
+from aerostat.hypervisors.libvirt.domain import Domain
+from aerostat.hypervisors.libvirt.domain_xml import read_setup
+from aerostat.hypervisors.libvirt.link import DomainEvent, HelperLink, Program, open_helper
+from aerostat.hypervisors.libvirt.pids import find_pid
 from aerostat.units import KIB
 
 log = logging.getLogger(__name__)

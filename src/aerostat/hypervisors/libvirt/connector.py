@@ -1,6 +1,6 @@
 """The libvirt connector: the domains that a libvirtd runs (asyncio).
 
-All that calls libvirt is in a helper process (`libvirt_helper`), which is killed and started
+All that calls libvirt is in a helper process (`helper`), which is killed and started
 again when it hangs. One bulk call reads many guests; libvirtd serves it one guest after the other
 and skips those that another call has hold of. So a monitor that begins to hang holds up one such
 call, which is made again without waiting for the first, and costs its own guest from then on.
@@ -21,14 +21,15 @@ from pathlib import Path
 from typing import Any
 
 from aerostat.errors import AerostatError, LinkError, PeerError, UsageError
-from aerostat.hypervisors import libvirt_values, values
+from aerostat.hypervisors import values
 from aerostat.hypervisors.base import Examination, GuestInfo, Reading
-from aerostat.hypervisors.libvirt_agents import LibvirtAgents
-from aerostat.hypervisors.libvirt_domain import Domain, Moment
-from aerostat.hypervisors.libvirt_examine import examination
-from aerostat.hypervisors.libvirt_link import HELPER, Mode, Program
-from aerostat.hypervisors.libvirt_pids import run_directory as default_run_directory
-from aerostat.hypervisors.libvirt_session import LibvirtSession, at_most
+from aerostat.hypervisors.libvirt import values as libvirt_values
+from aerostat.hypervisors.libvirt.agents import LibvirtAgents
+from aerostat.hypervisors.libvirt.domain import Domain, Moment
+from aerostat.hypervisors.libvirt.examine import examination
+from aerostat.hypervisors.libvirt.link import HELPER, Mode, Program
+from aerostat.hypervisors.libvirt.pids import run_directory as default_run_directory
+from aerostat.hypervisors.libvirt.session import LibvirtSession, at_most
 from aerostat.units import KIB
 
 _Task = asyncio.Task[Any]

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from aerostat.errors import AerostatError, LinkError
 from aerostat.host.held import held_by
 from aerostat.hypervisors.base import BlockReads, GuestInfo, Reading
-from aerostat.hypervisors.libvirt_values import FROM_MONITOR, SHUT_OFF, Figures, Record
-from aerostat.hypervisors.libvirt_xml import Setup
+from aerostat.hypervisors.libvirt.domain_xml import Setup
+from aerostat.hypervisors.libvirt.values import FROM_MONITOR, SHUT_OFF, Figures, Record
 
 # Another call may have hold of a domain for a moment; what lasts longer is a monitor that hangs.
 _BUSY_PATIENCE = 2.0

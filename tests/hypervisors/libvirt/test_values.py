@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from aerostat.balloon.statistics import Tag
 from aerostat.errors import PeerError
-from aerostat.hypervisors import libvirt_values as values
 from aerostat.hypervisors.base import BlockReads
-from aerostat.hypervisors.libvirt_values import Figures
-from aerostat.hypervisors.libvirt_xml import read_setup
+from aerostat.hypervisors.libvirt import values
+from aerostat.hypervisors.libvirt.domain_xml import read_setup
+from aerostat.hypervisors.libvirt.values import Figures
 from aerostat.units import KIB
 
 SIZES = {"balloon.maximum": 2048, "balloon.current": 1024}

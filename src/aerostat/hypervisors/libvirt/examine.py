@@ -8,10 +8,10 @@ import shlex
 from typing import Literal
 
 from aerostat.balloon.statistics import Tag
+from aerostat.hypervisors.agents.figures import Agents, look_for_agent
 from aerostat.hypervisors.base import Examination
-from aerostat.hypervisors.guest_agent import Agents, look_for_agent
-from aerostat.hypervisors.libvirt_domain import Domain
-from aerostat.hypervisors.libvirt_xml import AGENT_CHANNEL, Setup
+from aerostat.hypervisors.libvirt.domain import Domain
+from aerostat.hypervisors.libvirt.domain_xml import AGENT_CHANNEL, Setup
 
 Agent = Literal["absent", "blocked", "answers"]
 

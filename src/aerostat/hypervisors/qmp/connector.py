@@ -22,10 +22,10 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 
 from aerostat.errors import AerostatError, LinkError, PeerError, UsageError
-from aerostat.hypervisors.balloons import Balloon, NoBalloonError, find_balloon, find_name
 from aerostat.hypervisors.base import Examination, GuestInfo, Reading
-from aerostat.hypervisors.link import QmpLink, RefusedError, open_link
-from aerostat.hypervisors.qemu_examination import examine
+from aerostat.hypervisors.qmp.balloons import Balloon, NoBalloonError, find_balloon, find_name
+from aerostat.hypervisors.qmp.link import QmpLink, RefusedError, open_link
+from aerostat.hypervisors.qmp.qemu_examination import examine
 from aerostat.qmp.client import Event
 from aerostat.qmp.server import DEVICE_NOT_FOUND
 

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aerostat.hypervisors.qemu_answers import Answers, Figures
+from aerostat.hypervisors.qmp.qemu_answers import Answers, Figures
 
 STEP = st.sampled_from([0.05, 0.25, 0.7, 1.0, 3.0])
 
