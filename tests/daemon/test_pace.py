@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from aerostat.daemon.config import parse
+from aerostat.daemon.journal.recording import Observation, Thought
 from aerostat.daemon.pace import Pace
-from aerostat.daemon.recording import Observation, Thought
 from aerostat.daemon.thinking import Step
 from aerostat.engine.observation import Guests, Hosts
 from aerostat.engine.settings import Settings
@@ -127,11 +127,14 @@ def test_early_ticks_put_off_nobodys_look() -> None:
     thought = Thought(before, after, plan, settings, manage=True)
     step = Step(Observation(100.0, 0.0, hosts, guests), thought)
     pace = Pace(interval=1.0, fresh_for=5.0)
-    pace.learn(step, 100.0)
-    for early in (100.25, 100.5, 100.74):
-        assert not pace.is_due("a", early)
-        pace.learn(step, early)
-    assert pace.is_due("a", 101.0)
+    pace.begin(1, 100.0)
+    pace.learn(step)
+    for early in (100.25, 100.5, 100.75):
+        pace.begin(1, early)
+        assert not pace.is_due("a")
+        pace.learn(step)
+    pace.begin(2, 101.0)
+    assert pace.is_due("a")
 
 
 async def test_an_order_does_not_wait_for_the_next_tick(house: House, watched: Watched) -> None:
@@ -142,6 +145,18 @@ async def test_an_order_does_not_wait_for_the_next_tick(house: House, watched: W
     manager.set_target("fake:a", 500 * MIB)
     await house.clock.advance(0.1)
     assert guest.guest_size == 500 * MIB
+
+
+async def test_an_early_tick_moves_no_regular_one(house: House, watched: Watched) -> None:
+    guest = house.add("a")
+    began = house.clock.monotonic()
+    manager = await house.start()
+    for step in range(40):  # never at rest
+        guest.uses((300 - 4 * step) * MIB)
+        await house.clock.advance(0.1)
+        if step == 13:
+            manager.wake()
+    assert watched.looks("a", began)[:5] == [0.0, 1.0, 1.4, 2.0, 3.0]
 
 
 async def test_who_wakes_it_all_the_time_does_not_make_it_spin(
@@ -202,8 +217,7 @@ async def test_a_guest_that_is_gone_is_forgotten(house: House, watched: Watched)
     assert not house.last.guests
     pace = manager._ticker.pace
     assert not pace._due
-    assert not pace._rests
-    assert not pace._figures
+    assert len(pace._rests) == len(pace._figures) == 0
     house.connector.fakes["fake:a"] = again = FakeGuest("a")
     again.uses(300 * MIB)
     await house.clock.advance(1)

@@ -14,7 +14,7 @@ from typing import Any
 from aerostat.daemon.clock import Clock, SystemClock
 from aerostat.daemon.config import Config
 from aerostat.daemon.explaining import explanation, values_of
-from aerostat.daemon.journal import JournalLike, NoJournal
+from aerostat.daemon.journal.writer import JournalLike, NoJournal
 from aerostat.daemon.names import clean_text
 from aerostat.daemon.orders import Orders
 from aerostat.daemon.reservations import Reservation
@@ -301,18 +301,19 @@ class Manager:
         try:
             await self._ticker.sampler.start(self.config.sample_limit)
             while not self._waking.stopping.is_set():
-                began = self._clock.monotonic()
+                began = self._waking.begin(self.config.interval)
                 await self._guarded_tick(began)
-                await self._watch_movers(began)
-                await self._waking.rest(began, self.config.interval)
+                took = self._clock.monotonic() - began
+                await self._watch_movers()
+                await self._waking.rest(self.config.interval, took)
         finally:
             await self._end()
 
-    async def _watch_movers(self, began: float) -> None:
+    async def _watch_movers(self) -> None:
         """Follow the balloons that move closely; begin the next tick when that helps somebody."""
         asked = self._clock.monotonic()
         for after in _CLOSE_LOOKS:
-            if asked + after >= began + self.config.interval or not self._ticker.movers():
+            if asked + after >= self._waking.due or not self._ticker.movers():
                 return
             if await self._waking.sleep_until(asked + after):
                 return
@@ -326,7 +327,7 @@ class Manager:
 
     async def _guarded_tick(self, began: float) -> None:
         try:
-            snapshot = await self._ticker.tick(began)
+            snapshot = await self._ticker.tick(self._waking.cycle, began)
             self._logbook.solve("tick")
             self._publish(snapshot)
         except Exception as error:  # a fault of ours must not leave squeezed guests alone for ever

@@ -3,11 +3,8 @@
 A guest whose figures do not move is looked at ever less often: after each look that brought no
 news it rests twice as long, up to eight intervals, and never longer than half the time for which
 its figures count as fresh. One that changes, that is moved, that lacks memory or about which
-something is wrong is looked at in every tick.
+something is wrong is looked at in every regular tick.
 """
-
-from collections.abc import Mapping
-from math import isnan
 
 import numpy as np
 
@@ -20,12 +17,11 @@ from aerostat.units import MIB
 
 _MOST_INTERVALS = 8
 _PART_OF_FRESH = 0.5
-# Timers are late by a little: a guest that is due within this part of an interval is due now.
-_SLACK = 0.25
 
 # What counts as news: a change of this part of the maximum, and of at least so much.
 _NEWS_PART = 0.01
 _NEWS_LEAST = 2.0 * MIB
+_FIGURES = 4
 # Below this a guest does not feel anything (`Settings.harm_pressure` is far above it).
 _PRESSURE = 0.05
 
@@ -34,52 +30,69 @@ _RESTING = (Reason.CONTENT, Reason.NOT_NEEDED, Reason.ALONE)
 
 
 class Pace:
-    """When each guest is looked at next. Times are monotonic seconds."""
+    """When each guest is looked at next, counted in regular ticks (see `waking`)."""
 
     def __init__(self, interval: float, fresh_for: float) -> None:
         self._interval = interval
         # A tick comes only so often: what is due between two of them is looked at in the later one.
-        most = min(_MOST_INTERVALS * interval, _PART_OF_FRESH * fresh_for)
-        self._longest = max(interval, float(np.floor(most / interval)) * interval)
-        self._rests: dict[str, float] = {}
-        self._due: dict[str, float] = {}
-        self._figures: dict[str, tuple[float, ...]] = {}
+        self._longest = max(1, min(_MOST_INTERVALS, int(_PART_OF_FRESH * fresh_for / interval)))
+        self._cycle = 0
+        self._began = 0.0
+        # By guest: the tick in which it is due, how many it rests, and its figures at that look.
+        self._due: dict[str, int] = {}
+        self._keys: tuple[str, ...] = ()
+        self._rests = np.zeros(0, dtype=np.int64)
+        self._figures = np.zeros((0, _FIGURES))
 
-    def is_due(self, key: str, now: float) -> bool:
-        """Tell whether the guest is to be looked at in a tick at `now`."""
-        return self._due.get(key, now) - now <= _SLACK * self._interval
+    def begin(self, cycle: int, now: float) -> None:
+        """Take note that a tick begins at `now`: the regular one `cycle`, or an early one after it.
+
+        Times are monotonic seconds.
+        """
+        if cycle != self._cycle:
+            self._cycle, self._began = cycle, now
+
+    def is_due(self, key: str) -> bool:
+        """Tell whether the guest is to be looked at in this tick."""
+        return self._due.get(key, self._cycle) <= self._cycle
 
     def next_look(self, key: str, now: float) -> float:
-        """Return in how many seconds that is."""
-        return max(self._due.get(key, now) - now, 0.0)
+        """Return in how many seconds it is looked at again."""
+        ticks = self._due.get(key, self._cycle) - self._cycle
+        return max(ticks * self._interval - (now - self._began), 0.0)
 
-    def hurry(self, keys: Mapping[str, object] | None = None) -> None:
-        """Have these guests, or all, looked at in the next tick."""
-        for key in list(self._due) if keys is None else keys:
-            self._due.pop(key, None)
-            self._rests.pop(key, None)
+    def hurry(self) -> None:
+        """Have all guests looked at in the next tick."""
+        self._due.clear()
+        self._rests[:] = 0
 
-    def learn(self, step: Step, now: float) -> None:
-        """Say when each guest of a step that was taken at `now` is looked at next."""
+    def learn(self, step: Step) -> None:
+        """Say when each guest of a step that this tick took is looked at next."""
         guests, plan = step.observation.guests, step.plan
-        calm = _calm(plan)
+        self._follow(plan.keys)
+        due = np.array([self._due.get(key, self._cycle) for key in plan.keys], dtype=np.int64)
+        looked, calm = due <= self._cycle, _calm(plan)
         figures = _figures(guests)
-        least = np.maximum(guests.max_size * _NEWS_PART, _NEWS_LEAST)
-        known, self._figures = self._figures, {}
-        for row, key in enumerate(plan.keys):
-            before, after = known.get(key), tuple(figures[row].tolist())
-            if self.is_due(key, now):
-                news = not calm[row] or _is_news(before, after, float(least[row]))
-                longer = min(2 * self._rests.get(key, self._interval / 2), self._longest)
-                rest = self._interval if news else longer
-                self._rests[key], self._due[key], self._figures[key] = rest, now + rest, after
-                continue
-            self._figures[key] = before or after
-            if not calm[row]:  # since it was looked at: no need to wait until it has rested
-                self._rests[key] = self._interval
-                self._due[key] = min(self._due[key], now + self._interval)
-        for key in self._due.keys() - self._figures.keys():
-            del self._due[key], self._rests[key]
+        news = ~calm | _are_news(self._figures, figures, guests.max_size)
+        self._rests[looked] = np.where(news, 1, np.clip(2 * self._rests, 1, self._longest))[looked]
+        due[looked] = self._cycle + self._rests[looked]
+        self._figures[looked] = figures[looked]
+        # In trouble since it was looked at: there is no need to wait until it has rested.
+        trouble = ~looked & ~calm
+        self._rests[trouble] = 1
+        due[trouble] = np.minimum(due[trouble], self._cycle + 1)
+        self._due = dict(zip(plan.keys, due.tolist(), strict=True))
+
+    def _follow(self, keys: tuple[str, ...]) -> None:
+        """Bring what is remembered in line with the guests that there are now."""
+        if keys == self._keys:
+            return
+        rows = {key: row for row, key in enumerate(self._keys)}
+        old = np.array([rows.get(key, -1) for key in keys], dtype=np.int64)
+        known = old >= 0
+        rests, figures = np.zeros(len(keys), dtype=np.int64), np.full((len(keys), _FIGURES), np.nan)
+        rests[known], figures[known] = self._rests[old[known]], self._figures[old[known]]
+        self._keys, self._rests, self._figures = keys, rests, figures
 
 
 def _calm(plan: Plan) -> BoolArray:
@@ -96,11 +109,10 @@ def _figures(guests: Guests) -> FloatArray:
     return np.stack(columns, axis=1)
 
 
-def _is_news(before: tuple[float, ...] | None, after: tuple[float, ...], least: float) -> bool:
-    if before is None:
-        return True
+def _are_news(before: FloatArray, after: FloatArray, max_size: FloatArray) -> BoolArray:
+    """Tell which guests' figures have changed."""
+    least = np.maximum(max_size * _NEWS_PART, _NEWS_LEAST)
     # Not known then and now is no news; not known once is.
-    return any(
-        isnan(old) != isnan(new) or abs(new - old) >= least
-        for old, new in zip(before, after, strict=True)
-    )
+    changed = np.isnan(before) != np.isnan(after)
+    changed |= np.abs(after - before) >= least[:, np.newaxis]
+    return np.asarray(changed.any(axis=1), dtype=np.bool_)

@@ -14,7 +14,7 @@ from aerostat.daemon.clock import Clock
 from aerostat.daemon.columns import held_by_all
 from aerostat.daemon.config import Config
 from aerostat.daemon.gaps import Gaps
-from aerostat.daemon.journal import JournalLike
+from aerostat.daemon.journal.writer import JournalLike
 from aerostat.daemon.logbook import Logbook
 from aerostat.daemon.names import clean_text
 from aerostat.daemon.orders import Orders
@@ -84,15 +84,20 @@ class Ticker:
         self.requests.limit = config.request_timeout
         self.sampler.connect(connectors, config.sample_limit)
 
-    async def tick(self, began: float) -> Snapshot:
-        """Do it all once; `began` is when this tick did. Whatever is raised is a fault of ours."""
+    async def tick(self, cycle: int, began: float) -> Snapshot:
+        """Do it all once; whatever is raised is a fault of ours.
+
+        `cycle` counts the regular ticks: an early one has the number of that before it. `began` is
+        when this one did.
+        """
+        self.pace.begin(cycle, began)
         if suspended := self._gaps.suspended():
             self._resume(f"the host was suspended for {suspended:.0f} s")
             self.sampler.age(suspended)
             self.thinker.age(suspended)
         if late := self._gaps.late(self.config.interval):
             self._resume(f"nothing was done for {late:.0f} s: the manager was stopped, or starved")
-        await self.sampler.look(self.config.sample_limit, lambda key: self.pace.is_due(key, began))
+        await self.sampler.look(self.config.sample_limit, self.pace.is_due)
         guests = self.sampler.guests
         self.seen = {seen.info.key: seen for seen in guests}
         now, wall = self._clock.monotonic(), self._clock.wall()
@@ -103,7 +108,7 @@ class Ticker:
         self._ticks += 1
         duration = self._clock.monotonic() - began
         if step is not None:
-            self.pace.learn(step, began)
+            self.pace.learn(step)
             self._journal.sample(step.observation, duration, step.thought)
         return self._show(now, wall, duration, guests)
 
