@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from aerostat.cli.main import cli  # noqa: E402 - needs the path above
-from aerostat.daemon.api_description import description  # noqa: E402
+from aerostat.daemon.api.description import description  # noqa: E402
 from tools import manual  # noqa: E402
 
 SHARE = ROOT / "share"

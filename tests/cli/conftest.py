@@ -10,7 +10,7 @@ import pytest
 
 from aerostat.balloon.statistics import Tag
 from aerostat.cli.main import invoke
-from aerostat.daemon.api import Api
+from aerostat.daemon.api.server import Api
 from aerostat.daemon.config import Config, parse
 from aerostat.daemon.manager import Manager
 from aerostat.host.budget import HostReading

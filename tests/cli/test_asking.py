@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aerostat.cli import reserving
-from aerostat.daemon.client import Client
+from aerostat.daemon.api.client import Client
 from aerostat.units import KIB, MIB
 
 Call = Callable[..., tuple[int, str, str]]

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from aerostat.cli import watching
 from aerostat.cli.watching import Feed, watch
-from aerostat.daemon.client import Client
+from aerostat.daemon.api.client import Client
 from aerostat.errors import LinkError
 
 Call = Callable[..., tuple[int, str, str]]

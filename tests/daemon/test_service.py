@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from aerostat.daemon import paths, protect
-from aerostat.daemon.client import Client
+from aerostat.daemon.api.client import Client
 from aerostat.daemon.config import parse
 from aerostat.daemon.host_keeper import HostKeeper
-from aerostat.daemon.journal_reading import JournalReader
+from aerostat.daemon.journal.reading import JournalReader
 from aerostat.daemon.savefile import Lock
 from aerostat.daemon.service import Extras, serve
 from aerostat.daemon.snapshot import MoveRow, Snapshot

@@ -11,8 +11,8 @@ import click
 import pytest
 
 from aerostat.cli import explain, history, replay
-from aerostat.daemon.journal import Journal
-from aerostat.daemon.journal_schema import OF_GUESTS, OF_HOSTS, prepare
+from aerostat.daemon.journal.schema import OF_GUESTS, OF_HOSTS, prepare
+from aerostat.daemon.journal.writer import Journal
 from aerostat.replay.comparison import NOT_KNOWN
 from aerostat.replay.policies import POLICIES
 from aerostat.units import GIB

@@ -11,9 +11,9 @@ import pytest
 from aerostat.cli.errors import ExitCode
 from aerostat.cli.main import cli
 from aerostat.daemon import config
-from aerostat.daemon.api import _LARGEST_BODY
-from aerostat.daemon.api_peers import CONNECTION_LIMIT, MOST_CONNECTIONS, MOST_OF_A_READER
-from aerostat.daemon.api_routes import ROUTES
+from aerostat.daemon.api.peers import CONNECTION_LIMIT, MOST_CONNECTIONS, MOST_OF_A_READER
+from aerostat.daemon.api.routes import ROUTES
+from aerostat.daemon.api.server import _LARGEST_BODY
 from aerostat.daemon.config import Config, parse
 from aerostat.engine import plan
 from aerostat.engine.conditions import Condition
@@ -22,7 +22,7 @@ from aerostat.engine.settings import Settings
 from aerostat.tui.columns import guest_columns
 
 PAGE = "docs/operators.md"
-SOURCE = Path(config.__file__).parents[1]
+SOURCE = Path(config.__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

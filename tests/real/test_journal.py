@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aerostat.daemon.journal_reading import JournalReader
+from aerostat.daemon.journal.reading import JournalReader
 from aerostat.model.workload import reader
 from aerostat.testing.laboratory import Laboratory
 from aerostat.testing.processes.manager import ManagerProcess

@@ -10,8 +10,8 @@ import pytest
 
 from aerostat.cli.main import invoke
 from aerostat.daemon.config import parse
-from aerostat.daemon.journal import Journal
-from aerostat.daemon.recording import about
+from aerostat.daemon.journal.recording import about
+from aerostat.daemon.journal.writer import Journal
 from aerostat.daemon.savefile import SaveFile
 from aerostat.engine.settings import Settings
 from aerostat.testing.mocks.clock import VirtualClock

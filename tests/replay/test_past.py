@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aerostat.daemon.journal_history import TICK, best_span, guest_history
-from aerostat.daemon.journal_reading import FOREVER, NEVER, JournalReader
-from aerostat.daemon.journal_schema import MINUTE, QUARTER
+from aerostat.daemon.journal.history import TICK, best_span, guest_history
+from aerostat.daemon.journal.reading import FOREVER, NEVER, JournalReader
+from aerostat.daemon.journal.schema import MINUTE, QUARTER
 from aerostat.errors import UsageError
 from aerostat.replay.chart import chart
 from aerostat.replay.drawing import html, svg, write_picture

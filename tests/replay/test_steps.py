@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aerostat.daemon.journal_reading import JournalReader
-from aerostat.daemon.recording import pack_state, unpack_state
+from aerostat.daemon.journal.reading import JournalReader
+from aerostat.daemon.journal.recording import pack_state, unpack_state
 from aerostat.engine.conditions import Condition
 from aerostat.engine.settings import Settings
 from aerostat.errors import UsageError

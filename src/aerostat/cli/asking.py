@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from aerostat.cli.errors import NotThereError
-from aerostat.daemon.client import Client, GuestError, NotPermittedError, NotReservedError
+from aerostat.daemon.api.client import Client, GuestError, NotPermittedError, NotReservedError
 from aerostat.errors import LinkError
 
 

@@ -39,8 +39,8 @@ def check(file: Path | None, *, as_json: bool) -> None:
     """
     from aerostat.cli.report import to_json
     from aerostat.daemon import paths
-    from aerostat.daemon.config_source import files_of
-    from aerostat.daemon.config_text import plain, written
+    from aerostat.daemon.config.source import files_of
+    from aerostat.daemon.config.text import plain, written
 
     file = file or paths.config_file()
     settings = read(file)

@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from aerostat.cli.direct import row_of
-from aerostat.daemon.client import Client
+from aerostat.daemon.api.client import Client
 from aerostat.daemon.names import clean_text
 from aerostat.daemon.snapshot import GuestRow, Snapshot
 from aerostat.doctor.guest import GuestFacts

@@ -9,7 +9,7 @@ import click
 from aerostat.cli.options import json_option, socket_option
 
 if TYPE_CHECKING:
-    from aerostat.daemon.journal_reading import JournalReader
+    from aerostat.daemon.journal.reading import JournalReader
     from aerostat.replay.timeline import Timeline
 
 
@@ -98,7 +98,7 @@ def read_journal(
 ) -> "tuple[Timeline, list[Any], tuple[float, float]]":
     """Return what a journal says of a guest, its entries, and the time that they are of."""
     from aerostat.cli.past import journal_path, key_of, time_range
-    from aerostat.daemon.journal_reading import JournalReader
+    from aerostat.daemon.journal.reading import JournalReader
     from aerostat.replay.timeline import Timeline
 
     with JournalReader(journal_path(journal)) as reader:

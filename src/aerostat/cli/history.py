@@ -61,8 +61,8 @@ def command(
     """
     from aerostat.cli.past import journal_path, key_of, time_range
     from aerostat.cli.report import to_json
-    from aerostat.daemon.journal_history import check_span
-    from aerostat.daemon.journal_reading import JournalReader
+    from aerostat.daemon.journal.history import check_span
+    from aerostat.daemon.journal.reading import JournalReader
     from aerostat.replay.past import guest_past, host_past
 
     if of_host == (guest is not None):

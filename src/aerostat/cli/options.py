@@ -70,7 +70,7 @@ class GuestType(click.ParamType[str, str]):
         incomplete: str,
     ) -> list[CompletionItem]:
         """Return the names that begin with `incomplete`; none where nobody answers at once."""
-        from aerostat.daemon.client import Client
+        from aerostat.daemon.api.client import Client
 
         try:
             guests = Client(ctx.params.get("socket"), timeout=_COMPLETION_LIMIT).guests()

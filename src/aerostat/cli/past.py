@@ -5,7 +5,7 @@ from pathlib import Path
 
 from aerostat.cli.errors import NotThereError
 from aerostat.daemon import paths
-from aerostat.daemon.journal_reading import FOREVER, NEVER, JournalReader, Tick
+from aerostat.daemon.journal.reading import FOREVER, NEVER, JournalReader, Tick
 from aerostat.daemon.names import clean_name
 from aerostat.errors import UsageError
 from aerostat.replay.times import parse_moment

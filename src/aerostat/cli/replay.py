@@ -8,7 +8,7 @@ import click
 from aerostat.cli.options import json_option
 
 if TYPE_CHECKING:
-    from aerostat.daemon.journal_reading import JournalReader
+    from aerostat.daemon.journal.reading import JournalReader
     from aerostat.replay.comparison import Comparison
     from aerostat.replay.steps import Change
 
@@ -60,7 +60,7 @@ def command(
     from aerostat.cli.errors import ExitCode
     from aerostat.cli.past import key_of, time_range
     from aerostat.cli.report import to_json
-    from aerostat.daemon.journal_reading import JournalReader
+    from aerostat.daemon.journal.reading import JournalReader
     from aerostat.replay.comparison import NOT_KNOWN, faithful_lines, other_lines
     from aerostat.replay.policies import change_of
 

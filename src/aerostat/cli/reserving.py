@@ -7,7 +7,7 @@ from typing import Any
 import click
 import msgspec
 
-from aerostat.daemon.client import Client
+from aerostat.daemon.api.client import Client
 from aerostat.daemon.snapshot import ReservationRow
 from aerostat.errors import AerostatError
 from aerostat.tui.states import reservation_words

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from aerostat.cli import report
 from aerostat.cli.rows import to_snapshot
-from aerostat.daemon.client import Client
+from aerostat.daemon.api.client import Client
 from aerostat.daemon.snapshot import MoveRow, Snapshot
 from aerostat.errors import LinkError
 from aerostat.tui.keys import Keys

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from aerostat.daemon.config_tables import Config, ConnectorConfig
+from aerostat.daemon.config.tables import Config, ConnectorConfig
 from aerostat.hypervisors.base import Connector, GuestInfo
 
 LIBVIRT_URI = "qemu:///system"

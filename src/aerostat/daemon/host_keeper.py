@@ -6,7 +6,7 @@ Touches what `aerostat.host` touches, and a cgroup's `memory.high` if the config
 import asyncio
 from collections.abc import Callable
 
-from aerostat.daemon.config_tables import Amount, Config, HostConfig
+from aerostat.daemon.config.tables import Amount, Config, HostConfig
 from aerostat.daemon.names import clean_text
 from aerostat.errors import AerostatError
 from aerostat.host.budget import Budget, HostReading

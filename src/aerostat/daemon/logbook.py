@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 from aerostat.daemon.clock import Clock
-from aerostat.daemon.journal import JournalLike
-from aerostat.daemon.journal_file import Event
+from aerostat.daemon.journal.file import Event
+from aerostat.daemon.journal.writer import JournalLike
 from aerostat.daemon.requests import ACCEPTED, Request
 from aerostat.daemon.snapshot import MoveRow
 from aerostat.engine.plan import Move

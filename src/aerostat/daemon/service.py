@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from aerostat.daemon.config import Config
 from aerostat.daemon.host_keeper import HostKeeper
-from aerostat.daemon.journal import Journal
+from aerostat.daemon.journal.recording import about
+from aerostat.daemon.journal.writer import Journal
 from aerostat.daemon.manager import Manager, Watcher
 from aerostat.daemon.protect import notify, protect
-from aerostat.daemon.recording import about
 from aerostat.daemon.reload import Reloader
 from aerostat.daemon.savefile import Lock, SaveFile
 from aerostat.daemon.settings import settings_of
@@ -27,7 +27,7 @@ from aerostat.errors import UsageError
 from aerostat.hypervisors.base import Connector
 
 if TYPE_CHECKING:
-    from aerostat.daemon.api_handlers import Exposition
+    from aerostat.daemon.api.handlers import Exposition
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ async def _run(manager: Manager, watchdog: Watchdog) -> None:
 def _api(manager: Manager, config: Config, extras: Extras) -> Iterator[Server]:
     if config.api.enabled:
         # Imported here: aiohttp weighs more than all the rest of the manager.
-        from aerostat.daemon.api import Api  # noqa: PLC0415
+        from aerostat.daemon.api.server import Api  # noqa: PLC0415
 
         api = config.api
         yield Api(manager, config.socket_path, api.mode, group=api.group, metrics=extras.metrics)

@@ -1,6 +1,6 @@
 """The engine's settings, as a configuration has them. Pure."""
 
-from aerostat.daemon.config_tables import Config
+from aerostat.daemon.config.tables import Config
 from aerostat.engine.settings import Settings
 
 # A figure is made once an interval at best, and one look may fail.

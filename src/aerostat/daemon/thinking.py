@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from aerostat.daemon.columns import guest_columns, host_columns
+from aerostat.daemon.journal.recording import Observation, Thought
 from aerostat.daemon.orders import Orders
 from aerostat.daemon.promises import Promises
-from aerostat.daemon.recording import Observation, Thought
 from aerostat.daemon.sampler import Seen
 from aerostat.engine.plan import Plan
 from aerostat.engine.settings import Settings

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from aerostat.daemon.journal.recording import Decided
 from aerostat.daemon.names import clean_name, clean_text
-from aerostat.daemon.recording import Decided
 from aerostat.engine.observation import BoolArray
 from aerostat.engine.plan import Plan, Reason
 from aerostat.replay.steps import Replayed, Replayer

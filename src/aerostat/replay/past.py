@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from aerostat.daemon.journal_history import (
+from aerostat.daemon.journal.history import (
     History,
     best_span,
     guest_history,
     host_history,
     host_names,
 )
-from aerostat.daemon.journal_reading import JournalReader
-from aerostat.daemon.journal_schema import MINUTE, OF_GUESTS, OF_HOSTS, Figures
+from aerostat.daemon.journal.reading import JournalReader
+from aerostat.daemon.journal.schema import MINUTE, OF_GUESTS, OF_HOSTS, Figures
 from aerostat.daemon.names import clean_name
 from aerostat.daemon.snapshot import MoveRow
 from aerostat.engine.observation import FloatArray

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aerostat.daemon.journal_reading import Run, Tick
-from aerostat.daemon.recording import Decided
+from aerostat.daemon.journal.reading import Run, Tick
+from aerostat.daemon.journal.recording import Decided
 from aerostat.daemon.thinking import unasked
 from aerostat.engine.observation import BoolArray, FloatArray
 from aerostat.engine.plan import Plan

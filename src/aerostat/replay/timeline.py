@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from aerostat.balloon.statistics import NAMES, Tag
-from aerostat.daemon.journal_file import Event
-from aerostat.daemon.journal_reading import Tick
+from aerostat.daemon.journal.file import Event
+from aerostat.daemon.journal.reading import Tick
 from aerostat.daemon.names import clean_text
 from aerostat.daemon.snapshot import MoveRow
 from aerostat.engine.accounts import SETTLED

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Sequence
 
 from aerostat.daemon.config import Config, parse
-from aerostat.daemon.journal import JournalLike
+from aerostat.daemon.journal.writer import JournalLike
 from aerostat.daemon.manager import Manager
 from aerostat.daemon.savefile import SaveFile
 from aerostat.daemon.snapshot import MoveRow, Snapshot

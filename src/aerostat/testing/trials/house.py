@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from aerostat.daemon.journal_reading import JournalReader
+from aerostat.daemon.journal.reading import JournalReader
 from aerostat.daemon.snapshot import MoveRow, Snapshot
 from aerostat.testing.guests.qemu import QemuGuest
 from aerostat.testing.guests.uml import UmlGuest

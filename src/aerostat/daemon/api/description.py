@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Struct
 
 from aerostat import __version__
-from aerostat.daemon.api_answers import Failure
-from aerostat.daemon.api_routes import DEFAULT_MOVES, FAILURES, MOST_MOVES, ROUTES, Route
+from aerostat.daemon.api.answers import Failure
+from aerostat.daemon.api.routes import DEFAULT_MOVES, FAILURES, MOST_MOVES, ROUTES, Route
 from aerostat.daemon.snapshot import SCHEMA, Snapshot
 
 _REFERENCE = "#/components/schemas/{name}"

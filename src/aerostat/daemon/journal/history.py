@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aerostat.daemon.journal_reading import FOREVER, NEVER, JournalReader
-from aerostat.daemon.journal_rollup import GROWTH_TAGS, Rollup, Row, guest_levels, host_levels
-from aerostat.daemon.journal_schema import (
+from aerostat.daemon.journal.reading import FOREVER, NEVER, JournalReader
+from aerostat.daemon.journal.rollup import GROWTH_TAGS, Rollup, Row, guest_levels, host_levels
+from aerostat.daemon.journal.schema import (
     MINUTE,
     OF_GUESTS,
     OF_HOSTS,

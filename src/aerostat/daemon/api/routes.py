@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from aerostat.daemon import api_answers as answers
+from aerostat.daemon.api import answers
 
 DEFAULT_MOVES = 50
 MOST_MOVES = 1000

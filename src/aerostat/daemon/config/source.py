@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from aerostat.daemon.toml_lines import Place, key_lines
+from aerostat.daemon.config.toml_lines import Place, key_lines
 from aerostat.errors import UsageError
 
 DROP_INS = "conf.d"

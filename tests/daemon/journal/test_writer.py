@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from aerostat.daemon.journal import Journal
-from aerostat.daemon.journal_file import Event, JournalFile, Keep, Sample
-from aerostat.daemon.journal_reading import JournalReader
-from aerostat.daemon.recording import Observation, pack_roster, pack_sample, unpack
+from aerostat.daemon.journal.file import Event, JournalFile, Keep, Sample
+from aerostat.daemon.journal.reading import JournalReader
+from aerostat.daemon.journal.recording import Observation, pack_roster, pack_sample, unpack
+from aerostat.daemon.journal.writer import Journal
 from aerostat.daemon.snapshot import MoveRow
 from aerostat.engine.observation import FloatArray, Guests, Hosts
 

@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from aerostat.daemon.journal_file import Event, JournalFile, Keep, Sample
-from aerostat.daemon.names import clean_text
-from aerostat.daemon.recording import (
+from aerostat.daemon.journal.file import Event, JournalFile, Keep, Sample
+from aerostat.daemon.journal.recording import (
     Decided,
     Observation,
     Thought,
@@ -28,6 +27,7 @@ from aerostat.daemon.recording import (
     weigh,
     weigh_state,
 )
+from aerostat.daemon.names import clean_text
 from aerostat.daemon.snapshot import MoveRow
 from aerostat.engine.plan import Plan
 from aerostat.engine.settings import Settings

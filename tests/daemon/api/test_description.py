@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import jsonschema
 import pytest
 
-from aerostat.daemon.api import Api
-from aerostat.daemon.api_description import description
-from aerostat.daemon.api_routes import ROUTES
+from aerostat.daemon.api.description import description
+from aerostat.daemon.api.routes import ROUTES
+from aerostat.daemon.api.server import Api
 from aerostat.testing.mocks.house import House
 from aerostat.units import MIB
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, Self
 
 import msgspec
 
-from aerostat.daemon.journal_file import Event
-from aerostat.daemon.journal_schema import version_of
-from aerostat.daemon.recording import Decided, Observation, unpack, unpack_state
+from aerostat.daemon.journal.file import Event
+from aerostat.daemon.journal.recording import Decided, Observation, unpack, unpack_state
+from aerostat.daemon.journal.schema import version_of
 from aerostat.daemon.snapshot import MoveRow
 from aerostat.engine.settings import Settings
 from aerostat.engine.state import State

@@ -11,12 +11,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from aerostat.daemon.journal import Journal, _SteadyClock
-from aerostat.daemon.journal_file import Event, JournalFile, Keep, Sample
-from aerostat.daemon.journal_history import guest_history, host_history
-from aerostat.daemon.journal_reading import JournalReader
-from aerostat.daemon.journal_schema import MINUTE, QUARTER
-from aerostat.daemon.recording import Decided, Observation, Thought
+from aerostat.daemon.journal.file import Event, JournalFile, Keep, Sample
+from aerostat.daemon.journal.history import guest_history, host_history
+from aerostat.daemon.journal.reading import JournalReader
+from aerostat.daemon.journal.recording import Decided, Observation, Thought
+from aerostat.daemon.journal.schema import MINUTE, QUARTER
+from aerostat.daemon.journal.writer import Journal, _SteadyClock
 from aerostat.daemon.snapshot import MoveRow
 from aerostat.engine.observation import Guests, Hosts
 from aerostat.engine.settings import Settings

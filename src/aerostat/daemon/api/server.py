@@ -18,9 +18,9 @@ from pathlib import Path
 
 from aiohttp import web
 
-from aerostat.daemon.api_handlers import AmbiguousError, Exposition, Handlers, failure
-from aerostat.daemon.api_peers import CONNECTION_LIMIT, Door, Rights, peer_of
-from aerostat.daemon.api_routes import ROUTES
+from aerostat.daemon.api.handlers import AmbiguousError, Exposition, Handlers, failure
+from aerostat.daemon.api.peers import CONNECTION_LIMIT, Door, Rights, peer_of
+from aerostat.daemon.api.routes import ROUTES
 from aerostat.daemon.manager import Manager
 from aerostat.daemon.names import clean_text
 from aerostat.errors import AerostatError, UsageError

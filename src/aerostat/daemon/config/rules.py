@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from aerostat.daemon.config_tables import LARGEST_SIZE, Config, ConnectorConfig, GuestConfig
-from aerostat.daemon.toml_lines import Place
+from aerostat.daemon.config.tables import LARGEST_SIZE, Config, ConnectorConfig, GuestConfig
+from aerostat.daemon.config.toml_lines import Place
 from aerostat.units import MIB
 
 

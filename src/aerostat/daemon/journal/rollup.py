@@ -10,8 +10,8 @@ from typing import Self
 import numpy as np
 
 from aerostat.balloon.statistics import Tag
-from aerostat.daemon.journal_schema import MINUTE, OF_GUESTS, OF_HOSTS, Figures
-from aerostat.daemon.recording import Decided, Observation
+from aerostat.daemon.journal.recording import Decided, Observation
+from aerostat.daemon.journal.schema import MINUTE, OF_GUESTS, OF_HOSTS, Figures
 from aerostat.engine.observation import FloatArray
 
 GROWTH_TAGS = [Tag[name.upper()] for name in OF_GUESTS.growths]

@@ -17,7 +17,7 @@ from aerostat.daemon.config import (
     own_settings,
     parse,
 )
-from aerostat.daemon.config_text import written
+from aerostat.daemon.config.text import written
 from aerostat.errors import UsageError
 from aerostat.units import GIB, MIB
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from aerostat.daemon.config_tables import Amount, Config, Size
+from aerostat.daemon.config.tables import Amount, Config, Size
 from aerostat.units import GIB, KIB, MIB, TIB
 
 _UNITS = (("TiB", TIB), ("GiB", GIB), ("MiB", MIB), ("KiB", KIB))

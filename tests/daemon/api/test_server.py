@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from aerostat.daemon.api import Api
-from aerostat.daemon.client import Client, GuestError
+from aerostat.daemon.api.client import Client, GuestError
+from aerostat.daemon.api.server import Api
 from aerostat.daemon.config import parse
 from aerostat.daemon.snapshot import Snapshot
 from aerostat.errors import LinkError, UsageError

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from aerostat.daemon import api as api_module
-from aerostat.daemon import api_peers
-from aerostat.daemon.api import Api
-from aerostat.daemon.api_peers import Peer, Rights, peer_of
-from aerostat.daemon.client import Client, NotPermittedError
+from aerostat.daemon.api import peers as api_peers
+from aerostat.daemon.api import server as api_module
+from aerostat.daemon.api.client import Client, NotPermittedError
+from aerostat.daemon.api.peers import Peer, Rights, peer_of
+from aerostat.daemon.api.server import Api
 from aerostat.errors import UsageError
 from aerostat.testing.mocks.house import House
 from aerostat.testing.polling import until

@@ -14,9 +14,9 @@ import msgspec
 from aiohttp import web
 
 from aerostat import __version__
-from aerostat.daemon import api_answers as answers
-from aerostat.daemon.api_description import description
-from aerostat.daemon.api_routes import DEFAULT_MOVES, MOST_MOVES
+from aerostat.daemon.api import answers
+from aerostat.daemon.api.description import description
+from aerostat.daemon.api.routes import DEFAULT_MOVES, MOST_MOVES
 from aerostat.daemon.manager import Manager
 from aerostat.daemon.names import clean_text
 from aerostat.daemon.snapshot import GuestRow, ReservationRow, Snapshot

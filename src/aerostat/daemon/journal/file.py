@@ -12,8 +12,16 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from aerostat.daemon.journal_rollup import Rollup, Row
-from aerostat.daemon.journal_schema import (
+from aerostat.daemon.journal.recording import (
+    Decided,
+    Observation,
+    pack_roster,
+    pack_sample,
+    pack_state,
+    unpack,
+)
+from aerostat.daemon.journal.rollup import Rollup, Row
+from aerostat.daemon.journal.schema import (
     MINUTE,
     OF_GUESTS,
     OF_HOSTS,
@@ -22,14 +30,6 @@ from aerostat.daemon.journal_schema import (
     merging,
     prepare,
     rolled_table,
-)
-from aerostat.daemon.recording import (
-    Decided,
-    Observation,
-    pack_roster,
-    pack_sample,
-    pack_state,
-    unpack,
 )
 from aerostat.daemon.snapshot import MoveRow
 from aerostat.engine.state import State

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aerostat.daemon.toml_lines import Place, key_lines
+from aerostat.daemon.config.toml_lines import Place, key_lines
 
 TEXT = '''\
 # a comment with key = 1

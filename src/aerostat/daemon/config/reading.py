@@ -1,23 +1,6 @@
-"""The manager's configuration: TOML and command-line options to frozen structures.
+"""Reading the configuration: TOML to frozen structures, or a mistake with its line.
 
-Sizes are text with a unit (``"4GiB"``), or a percentage where that makes sense; they are bytes
-in what comes out. Every mistake is an error that names the file, the line, the key and what would
-be right. Touches the files that it is given.
-
-::
-
-    manage = true                       # without it, aerostat observes and changes nothing
-    interval = 1.0                      # seconds
-    [host]
-    reserve = "10%"                     # or: budget = "48GiB"
-    [[connector]]
-    kind = "qmp"
-    sockets = ["/run/guests/*.qmp"]
-    [guests]
-    guarantee = "25%"
-    [guest."db-*"]                      # name or key; where several match, the last one wins
-    guarantee = "8GiB"
-    shares = 20000
+Touches the files that it is given.
 """
 
 import difflib
@@ -28,9 +11,9 @@ from typing import Any, TypeVar, get_args
 
 import msgspec
 
-from aerostat.daemon.config_rules import guest_rules, rules_of
-from aerostat.daemon.config_source import ConfigError, Document, Source, merge
-from aerostat.daemon.config_tables import (
+from aerostat.daemon.config.rules import guest_rules, rules_of
+from aerostat.daemon.config.source import ConfigError, Document, Source, merge
+from aerostat.daemon.config.tables import (
     Amount,
     ApiConfig,
     Config,
@@ -39,29 +22,10 @@ from aerostat.daemon.config_tables import (
     HostConfig,
     JournalConfig,
     MetricsConfig,
-    Promise,
     Size,
 )
-from aerostat.daemon.toml_lines import Place
+from aerostat.daemon.config.toml_lines import Place
 from aerostat.errors import AerostatError, UsageError
-
-__all__ = [
-    "Amount",
-    "ApiConfig",
-    "Config",
-    "ConfigError",
-    "ConnectorConfig",
-    "GuestConfig",
-    "HostConfig",
-    "JournalConfig",
-    "MetricsConfig",
-    "Promise",
-    "Size",
-    "load",
-    "loads",
-    "own_settings",
-    "parse",
-]
 
 _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "host": HostConfig,
