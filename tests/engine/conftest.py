@@ -35,6 +35,7 @@ class World:
         self.size = self.max_size.copy()
         self.use = 0.25 * self.max_size
         self.cache = np.zeros(count)
+        self.overhead = np.zeros(count)
         self.guarantee = np.floor(0.2 * self.max_size / 4096) * 4096
         self.ceiling = self.max_size.copy()
         self.shares = np.full(count, 1000.0)
@@ -60,7 +61,7 @@ class World:
     @property
     def held(self) -> FloatArray:
         held = np.minimum(self.use + self.cache, self.size)
-        return np.where(self.locked, self.max_size, held)
+        return np.where(self.locked, self.max_size, held) + self.overhead
 
     def observe(self) -> tuple[Hosts, Guests]:
         told = ~self.silent

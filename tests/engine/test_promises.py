@@ -34,6 +34,7 @@ EVENTS = (
     "stick",
     "free",
     "lock",
+    "monitor",
     "stall",
     "calm",
     "restart",
@@ -82,6 +83,7 @@ def happen(host: Any, name: str, row: int, amount: float, value: float) -> None:
         "stick": (host.stuck, True),
         "free": (host.stuck, False),
         "lock": (host.locked, True),
+        "monitor": (host.overhead, amount * 100 * MIB),
         "stall": (host.stalls, 50.0),
         "calm": (host.stalls, 0.0),
         "restart": (host.size, whole),
@@ -280,6 +282,9 @@ def test_promise_7_nothing_is_promised_twice(world: Make, scenario: Any) -> None
         slack = PAGE * len(was)
         room = plan.accounts.cover if distress.any() else plan.accounts.spare_for_entitled
         assert beyond.sum() <= room[0] + slack
+        # Nor is anything permitted that is held already, by whomever and for whatever.
+        held = np.maximum(permitted_after(plan), host.held).sum()
+        assert distress.any() or not beyond.any() or held <= plan.accounts.limit[0] + slack
         # Beyond its entitlement even a guest in distress gets only what is spare.
         above = np.maximum(permitted_after(plan) - np.maximum(was, plan.entitlement), 0)
         assert above.sum() <= plan.accounts.spare[0] + slack

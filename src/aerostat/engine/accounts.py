@@ -5,6 +5,11 @@
 * what it **holds** on the host: resident, measured;
 * the **outstanding** rest between them, which it may fault in at any moment without asking.
 
+A virtual machine monitor has memory of its own, so a guest may hold more than its size. That
+**overhead** is learned, and belongs to the guest as its size does: it counts against its own share,
+and its own balloon answers for it. What a guest **occupies** is its permission and its overhead,
+and never less than what it holds.
+
 The ledger remembers each grant until the host has seen it used or it was taken back, so that the
 same free byte is never promised twice. When a manager starts, balloons are empty and permissions
 may exceed the budget: that is the **exposure**.
@@ -17,6 +22,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from aerostat.engine.conditions import Condition
 from aerostat.engine.observation import FloatArray, Guests, Hosts
 from aerostat.engine.settings import Settings
 from aerostat.engine.state import State
@@ -34,11 +40,23 @@ class Ledger:
     permitted: FloatArray
     """The size that the guest has or may take back at any moment."""
     held: FloatArray
-    """What it occupies; where that is not known, all that it is permitted."""
+    """What it holds; where that is not known, all that it is permitted."""
+    overhead: FloatArray
+    """What it holds beyond what it is permitted when all of that is in use, as learned."""
     granted: FloatArray
     """What was granted and not yet seen used."""
     asked: FloatArray
     """What was asked and is not reached yet; NaN when nothing is under way."""
+
+    @property
+    def outstanding(self) -> FloatArray:
+        """Return what it may still fault in."""
+        return np.maximum(self.permitted + self.overhead - self.held, 0.0)
+
+    @property
+    def occupied(self) -> FloatArray:
+        """Return what the host must count as gone."""
+        return self.held + self.outstanding
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +73,7 @@ class Accounts:
     available: FloatArray
     """What the host itself says it could give; infinite where that is not known."""
     occupied: FloatArray
-    """The sum of what each guest is permitted or holds, whichever is more."""
+    """What guests hold, and may come to hold."""
     reserved: FloatArray
     """What is claimed for guests that are yet to come."""
     backed: FloatArray
@@ -63,18 +81,18 @@ class Accounts:
 
     @property
     def exposure(self) -> FloatArray:
-        """How far permissions exceed the budget."""
-        return np.maximum(self.permitted - self.budget, 0.0)
+        """How far what guests hold, and may come to hold, exceeds the budget."""
+        return np.maximum(self.occupied - self.budget, 0.0)
 
     @property
     def spare(self) -> FloatArray:
-        """What may be granted to anybody: neither permitted to anybody nor reserved."""
-        return np.maximum(self.limit - self.reserved - self.permitted, 0.0)
+        """What may be granted to anybody: neither occupied by anybody nor reserved."""
+        return np.maximum(self.limit - self.reserved - self.occupied, 0.0)
 
     @property
     def spare_for_entitled(self) -> FloatArray:
         """What may be granted up to entitlements: these go before claims not backed yet."""
-        return np.maximum(self.limit - self.backed - self.permitted, 0.0)
+        return np.maximum(self.limit - self.backed - self.occupied, 0.0)
 
     @property
     def cover(self) -> FloatArray:
@@ -103,16 +121,33 @@ class Accounts:
         )
 
 
-def keep_ledger(state: State, guests: Guests) -> Ledger:
-    """Return each guest's accounts now. `state` is aligned with `guests`, which are sane."""
+def keep_ledger(state: State, elapsed: float, guests: Guests, settings: Settings) -> Ledger:
+    """Return each guest's accounts, `elapsed` seconds after the last step.
+
+    `state` is aligned with `guests`, which are sane.
+    """
     under_way = np.abs(state.asked - guests.guest_size) > SETTLED
     asked = np.where(under_way, state.asked, np.nan)
     permitted = np.fmax(guests.guest_size, asked)
     held = np.where(np.isnan(guests.held), permitted, guests.held)
     used = np.nan_to_num(np.maximum(held - state.held, 0.0), nan=0.0)
+    overhead = _overhead(state, elapsed, held - permitted, settings)
     # A grant can be at most as large as what the guest may still fault in.
-    granted = np.clip(state.granted - used, 0.0, np.maximum(permitted - held, 0.0))
-    return Ledger(permitted=permitted, held=held, granted=granted, asked=asked)
+    granted = np.clip(state.granted - used, 0.0, np.maximum(permitted + overhead - held, 0.0))
+    return Ledger(permitted=permitted, held=held, overhead=overhead, granted=granted, asked=asked)
+
+
+def _overhead(state: State, elapsed: float, beyond: FloatArray, settings: Settings) -> FloatArray:
+    """Return each guest's overhead, `beyond` being what it holds beyond its permission now."""
+    beyond = np.maximum(beyond, 0.0)
+    # One odd figure teaches little; and a guest that does not use all its memory now, and so holds
+    # less, still has that monitor.
+    slowness = np.where(beyond > state.overhead, settings.overhead_rise, settings.overhead_fall)
+    learned = beyond + (state.overhead - beyond) * np.exp(-elapsed / slowness)
+    # What a balloon has taken and the host has not gained is no overhead. If it never gains it,
+    # then what the guest holds says all.
+    learned = np.where(np.isnan(state.gain_due), learned, state.overhead)
+    return np.where(state.condition == Condition.USELESS, beyond, learned)
 
 
 def add_up(
@@ -132,10 +167,10 @@ def add_up(
         limit=np.clip(there_is, 0.0, hosts.budget),
         held=held,
         permitted=total(ledger.permitted),
-        outstanding=total(np.maximum(ledger.permitted - ledger.held, 0.0)),
+        outstanding=total(ledger.outstanding),
         granted=total(ledger.granted),
         available=available,
-        occupied=total(np.maximum(ledger.permitted, ledger.held)),
+        occupied=total(ledger.occupied),
         reserved=hosts.reserved,
         backed=np.zeros(len(hosts)),
     )

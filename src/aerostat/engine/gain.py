@@ -23,6 +23,7 @@ class Gain(NamedTuple):
     """One row a guest; NaN where nothing is under way."""
 
     taking_held: FloatArray
+    taking_size: FloatArray
     due: FloatArray
     failed: BoolArray
     """The host should have gained by now, and has not."""
@@ -34,7 +35,9 @@ def verify(state: State, now: float, guests: Guests, settings: Settings) -> Gain
     """Return what is known of each guest's gain by now."""
     grown = guests.guest_size > state.guest_size
     began = np.where(grown, np.nan, state.taking_held)
-    expected = began - guests.guest_size
+    size = np.where(grown, np.nan, state.taking_size)
+    # What it held beyond its size was not the balloon's to take.
+    expected = np.fmin(began, size) - guests.guest_size
     owed = expected >= settings.gain_least
     gained = began - guests.held >= LEAST_GAIN * expected
     waiting = owed & ~gained & ~np.isnan(guests.held)
@@ -43,6 +46,7 @@ def verify(state: State, now: float, guests: Guests, settings: Settings) -> Gain
     return Gain(
         # A taking that has paid off begins anew from what is held now.
         taking_held=np.where(owed & gained, guests.held, began),
+        taking_size=np.where(owed & gained, guests.guest_size, size),
         due=np.where(failed, np.nan, due),
         failed=failed,
         paid=owed & gained,

@@ -123,7 +123,7 @@ def _growth(situation: Situation, settings: Settings) -> tuple[FloatArray, IntAr
 
     What is already permitted is free; more than that is covered by classes: the guarantee always;
     then distress, up to the entitlement, by what the host can really back; then needs; then all
-    else that may help in an emergency; then comfort, by what is permitted to nobody.
+    else that may help in an emergency; then comfort, by what is occupied by nobody.
     """
     guests, targets, accounts = situation.guests, situation.targets, situation.accounts
     from_size, permitted = situation.asked_size, situation.ledger.permitted
@@ -154,7 +154,7 @@ def _growth(situation: Situation, settings: Settings) -> tuple[FloatArray, IntAr
         (np.where(needs, np.minimum(must, targets.entitlement), 0.0), accounts.spare_for_entitled),
         (np.where(needs, must, 0.0), spare),
         (np.where(emergency, guests.ceiling, 0.0), beyond),
-        (guests.ceiling, np.minimum(beyond, situation.strain.lid - accounts.permitted)),
+        (guests.ceiling, np.minimum(beyond, situation.strain.lid - accounts.occupied)),
     ):
         grants = np.maximum(covered - permitted, 0.0)
         given = np.bincount(guests.host, grants, minlength=len(amount))
@@ -191,7 +191,7 @@ class _Need(NamedTuple):
 
 
 def _need(situation: Situation, settings: Settings) -> _Need:
-    """Return what must be given for permissions, needs and reservations to fit the budget."""
+    """Return what must be given for guests, their needs and reservations to fit the budget."""
     guests, targets, accounts = situation.guests, situation.targets, situation.accounts
     permitted, hosts = situation.ledger.permitted, len(accounts.budget)
     none = np.zeros(hosts)
@@ -207,7 +207,7 @@ def _need(situation: Situation, settings: Settings) -> _Need:
     # What a balloon that is on its way will soon have taken need not be asked of others as well.
     soon = settings.reaction_time * np.nan_to_num(situation.progress.speed_down, nan=0.0)
     coming = np.clip(guests.guest_size - situation.ledger.asked, 0.0, soon)
-    lacking = accounts.permitted + wanted - total(np.nan_to_num(coming, nan=0.0))
+    lacking = accounts.occupied + wanted - total(np.nan_to_num(coming, nan=0.0))
 
     pool = settings.pool_share * accounts.budget
     # A pool that lacks a little is not refilled drop by drop.
@@ -216,7 +216,7 @@ def _need(situation: Situation, settings: Settings) -> _Need:
     claimed = np.where(accounts.reserved > 0, lacking + accounts.reserved - accounts.limit, 0.0)
     claimed = np.maximum(claimed, accounts.reserved - accounts.backing(none))
     strained = situation.strain.lasts(settings)
-    of_host = np.where(strained, accounts.permitted - situation.strain.lid, 0.0)
+    of_host = np.where(strained, accounts.occupied - situation.strain.lid, 0.0)
     of_host = np.maximum(of_host, 0.0)
     return _Need(np.maximum(of_guests, np.maximum(claimed, of_host)), of_guests, of_host)
 

@@ -71,6 +71,13 @@ class Settings:
     """Shrinking without a fresh sample, which only contention allows, is this many times faster
     (so: slower)."""
 
+    overhead_rise: float = 5.0
+    """Time constant with which is learned what a guest holds beyond its size: a moment's buffers
+    are not its monitor's own memory."""
+
+    overhead_fall: float = 600.0
+    """... and with which that is forgotten while it holds less."""
+
     comfort_rate: float = 0.06
     """Fraction of the maximum that may be given in a second to a guest that does not need it."""
 

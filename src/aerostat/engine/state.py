@@ -78,10 +78,14 @@ class State:
     """How fast its balloon takes memory, bytes a second."""
     granted: FloatArray
     """The ledger: bytes granted that the host has not yet seen used."""
+    overhead: FloatArray
+    """What it holds beyond its size when all of that is in use, as learned."""
 
     # whether the host gained
     taking_held: FloatArray
     """What the guest held when the taking under way began; NaN when none is."""
+    taking_size: FloatArray
+    """Its size then."""
     gain_due: FloatArray
     """Until when the host must have gained; NaN when nothing is owed."""
 
@@ -161,7 +165,9 @@ class State:
 COLUMNS = tuple(
     field.name for field in fields(State) if field.name not in {"keys", "hosts", "stepped"}
 )
-_FROM_ZERO = {"growth", "pressure", "granted", "cause", "host_strain", "host_backed"}
+_FROM_ZERO = {
+    "growth", "pressure", "granted", "overhead", "cause", "host_strain", "host_backed",
+}  # fmt: skip
 
 
 def _from_version_1(saved: Mapping[str, Any], rows: int) -> dict[str, Any]:

@@ -30,9 +30,9 @@ def step(
     hosts, guests = hosts.sane(), guests.sane()
     state = state.aligned(guests.keys, hosts.names)
     estimates = estimate(state, now, guests, settings)
-    ledger = keep_ledger(state, guests)
-    accounts = add_up(state, ledger, guests, hosts, settings)
     elapsed = _elapsed(state, now, settings)
+    ledger = keep_ledger(state, elapsed, guests, settings)
+    accounts = add_up(state, ledger, guests, hosts, settings)
     strain = follow_hosts(state, elapsed, hosts, accounts, settings)
 
     progress = follow_balloons(state, now, guests, ledger, settings)
@@ -45,7 +45,7 @@ def step(
     harm_time = np.where(harmed, now, np.minimum(state.harm_time, now))
     spared = harmed | (now - harm_time < settings.cooldown)
     keeps = spared | (condition == Condition.STUCK)
-    targets = divide(accounts, strain.lid, guests, estimates, condition, keeps, settings)
+    targets = divide(accounts, ledger, strain.lid, guests, estimates, condition, keeps, settings)
     situation = Situation(
         elapsed=elapsed,
         guests=guests,
@@ -106,6 +106,7 @@ def step(
         speed_up=progress.speed_up,
         speed_down=doubted(progress.speed_down, progress.unmoved, settings),
         taking_held=gain.taking_held,
+        taking_size=gain.taking_size,
         gain_due=gain.due,
         host_strain=strain.strain,
         host_lid=np.where(np.isinf(strain.lid), np.nan, strain.lid),
@@ -171,7 +172,8 @@ def _remember(
     target = decision.target_size
     moves = ~np.isnan(target)
     permitted = _permitted(guests, ledger, decision)
-    takes = moves & (target < guests.guest_size)
+    begins = moves & (target < guests.guest_size) & np.isnan(state.taking_held)
+    left = np.maximum(permitted + ledger.overhead - ledger.held, 0.0)
     fell = guests.guest_size < state.guest_size - SETTLED
     return replace(
         state,
@@ -189,8 +191,10 @@ def _remember(
         cause=estimates.cause,
         asked=np.where(moves, target, ledger.asked),
         asked_time=np.where(moves, now, state.asked_time),
-        granted=np.minimum(ledger.granted + grants, np.maximum(permitted - ledger.held, 0.0)),
+        granted=np.minimum(ledger.granted + grants, left),
+        overhead=ledger.overhead,
         asked_from=np.where(moves, guests.guest_size, state.asked_from),
         taken_time=np.where(fell, now, np.minimum(state.taken_time, now)),
-        taking_held=np.where(takes & np.isnan(state.taking_held), guests.held, state.taking_held),
+        taking_held=np.where(begins, guests.held, state.taking_held),
+        taking_size=np.where(begins, guests.guest_size, state.taking_size),
     )

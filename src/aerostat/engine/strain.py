@@ -3,8 +3,8 @@
 Other programs take memory too, and a budget that is a mere size does not see it. What is
 available, if little, limits what guests may have, at once: see `aerostat.engine.accounts`. What
 is described here are the softer signs, pressure (PSI) and swapping out. They have other causes as
-well, so they must last, and they are answered with care: the host gets a *lid*, a sum of sizes up
-to which guests may be comfortable. It sinks while the host is strained and still feels it, stays
+well, so they must last, and they are answered with care: the host gets a *lid*, up to which guests
+may fill it to be comfortable. It sinks while the host is strained and still feels it, stays
 while that is not sure, and rises slowly once the host is at ease; it never takes what a guest
 needs.
 """
@@ -25,7 +25,7 @@ class Strain(NamedTuple):
     strain: FloatArray
     """0 (at ease) to 1 (it does little else than look for memory)."""
     lid: FloatArray
-    """The sum of sizes, bytes, up to which comfort may fill the host; infinite for no lid."""
+    """What guests may occupy for comfort, bytes; infinite for no lid."""
 
     def lasts(self, settings: Settings) -> BoolArray:
         """Tell which hosts are strained now, and need memory for themselves."""
@@ -42,7 +42,7 @@ def follow_hosts(
 
     before = np.nan_to_num(state.host_lid, nan=np.inf)
     sinking = settings.lid_fall * elapsed * hosts.budget
-    lower = np.minimum(before, accounts.permitted) - sinking
+    lower = np.minimum(before, accounts.occupied) - sinking
     lower = np.maximum(lower, settings.lid_lowest_share * hosts.budget)
     higher = before + settings.lid_rise * elapsed * hosts.budget
     sinks = (strain >= settings.strain_begins) & (felt >= settings.strain_ends)

@@ -12,6 +12,9 @@ guests of a host:
 4. what is left, but for a small pool, makes everybody comfortable, except in ``density`` mode,
    which leaves it to the host.
 
+What a guest holds beyond its size comes out of its own share: the pourings divide what guests may
+occupy, and its size is that less its overhead.
+
 So a guest's word about itself raises its target beyond its entitlement only out of what is spare.
 A guest whose balloon frees nothing has what it has, and in the last pouring gets more: it costs
 the host nothing that it holds already.
@@ -21,7 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aerostat.engine.accounts import Accounts
+from aerostat.engine.accounts import Accounts, Ledger
 from aerostat.engine.conditions import Condition
 from aerostat.engine.estimates import Estimates
 from aerostat.engine.fill import share_out, waterfill
@@ -47,6 +50,7 @@ class Targets:
 
 def divide(
     accounts: Accounts,
+    ledger: Ledger,
     lid: FloatArray,
     guests: Guests,
     estimates: Estimates,
@@ -65,17 +69,21 @@ def divide(
     low = np.where(movable, guests.guarantee, guests.guest_size)
     high = np.where(movable, guests.ceiling, guests.guest_size)
     budget = np.maximum(accounts.limit - accounts.reserved, 0.0)
+    overhead = ledger.overhead
+
+    def share_of(amount: FloatArray) -> FloatArray:
+        """Divide all of `amount` by shares, as sizes."""
+        brims = low + overhead, high + overhead
+        return waterfill(amount, *brims, guests.shares, guests.host) - overhead
 
     def pour_onto(base: FloatArray, brim: FloatArray, amount: FloatArray) -> FloatArray:
         """Divide what `base` leaves by increments, so that nobody starts with a handicap."""
-        spent = np.bincount(guests.host, base, minlength=len(budget))
+        spent = np.bincount(guests.host, base + overhead, minlength=len(budget))
         room = np.maximum(brim - base, 0.0)
         return base + share_out(np.maximum(amount - spent, 0.0), room, guests.shares, guests.host)
 
-    fair_share = waterfill(accounts.limit, low, high, guests.shares, guests.host)
-    entitlement = fair_share
-    if accounts.reserved.any():
-        entitlement = waterfill(budget, low, high, guests.shares, guests.host)
+    fair_share = share_of(accounts.limit)
+    entitlement = share_of(budget) if accounts.reserved.any() else fair_share
     known = np.where(blind, guests.guest_size, estimates.demand + estimates.reserve)
     want = np.clip(np.where(np.isnan(guests.pinned), known, guests.pinned), low, high)
     needed = np.minimum(want, entitlement)
