@@ -1,7 +1,6 @@
 """The libvirt connector in front of helpers, and of libvirtds, that do not behave."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,8 @@ import pytest
 from aerostat.errors import AerostatError, LinkError, MissingError
 from aerostat.hypervisors.base import Reading
 from aerostat.hypervisors.libvirt import link as libvirt_link
-from aerostat.hypervisors.libvirt import session as libvirt_session
 from aerostat.hypervisors.libvirt.connector import LibvirtConnector
-from aerostat.testing.mocks.libvirt import FakeLibvirt
+from aerostat.testing.mocks.libvirt import FakeLibvirt, read, reads
 from aerostat.testing.polling import until
 from aerostat.units import MIB
 
@@ -20,38 +18,6 @@ pytestmark = pytest.mark.slow  # each starts processes
 
 LIMIT = 5.0
 STOPPED = 5
-
-
-@pytest.fixture
-def libvirt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeLibvirt:
-    monkeypatch.setattr(libvirt_session, "_FIRST_RETRY", 0.01)
-    monkeypatch.setattr(libvirt_session, "_LIST_PAUSE", 0.0)
-    return FakeLibvirt(tmp_path)
-
-
-@pytest.fixture
-async def connector(libvirt: FakeLibvirt) -> AsyncIterator[LibvirtConnector]:
-    connector = libvirt.connector()
-    await connector.start()
-    yield connector
-    libvirt.fail()
-    await connector.close()
-
-
-async def read(connector: LibvirtConnector, uuid: str, limit: float = LIMIT) -> Any:
-    """Sample one guest, whatever comes of it."""
-    key = f"libvirt:{uuid}"
-    return (await connector.sample([key], limit))[key]
-
-
-async def reads(connector: LibvirtConnector, uuid: str) -> Reading:
-    """Sample one guest until it can be read: a helper may be starting again."""
-    async with asyncio.timeout(20):
-        while True:
-            answer = await read(connector, uuid, 1.0)
-            if isinstance(answer, Reading):
-                return answer
-            await asyncio.sleep(0.01)
 
 
 async def test_a_refused_target_is_an_error(

@@ -4,11 +4,13 @@
 its helper. Touches files in one directory.
 """
 
+import asyncio
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
+from aerostat.hypervisors.base import Reading
 from aerostat.hypervisors.libvirt.connector import LibvirtConnector
 from aerostat.testing.mocks import libvirt_program
 from aerostat.units import GIB, KIB, MIB
@@ -113,3 +115,19 @@ class FakeLibvirt:
         new = self._path.with_suffix(".new")
         new.write_text(json.dumps({**scenario, "log": str(self._log)}))
         new.replace(self._path)
+
+
+async def read(connector: LibvirtConnector, uuid: str, limit: float = 5.0) -> Any:
+    """Sample one guest, whatever comes of it."""
+    key = f"libvirt:{uuid}"
+    return (await connector.sample([key], limit))[key]
+
+
+async def reads(connector: LibvirtConnector, uuid: str) -> Reading:
+    """Sample one guest until it can be read: a helper may be starting again."""
+    async with asyncio.timeout(20):
+        while True:
+            answer = await read(connector, uuid, 1.0)
+            if isinstance(answer, Reading):
+                return answer
+            await asyncio.sleep(0.01)
