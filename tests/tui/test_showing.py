@@ -137,6 +137,18 @@ def test_a_blocked_terminal_blocks_nobody_and_the_oldest_is_dropped(snapshot: Sn
     assert sink.shown[-1] == 7.0
 
 
+def test_of_many_guests_fewer_snapshots_wait(guest: Guests, snapshot: Snapshots) -> None:
+    sink = Collector()
+    narrator = Narrator(sink, on_error=lambda error: None)
+    crowd = (guest(),) * 10_000
+    for time in range(20):
+        narrator.show(snapshot(time=float(time), guests=crowd))
+    sink.may.set()
+    narrator.start()
+    narrator.close(30)
+    assert sink.shown == [17.0, 18.0, 19.0]
+
+
 def test_a_closed_pipe_is_reported_once(snapshot: Snapshots) -> None:
     read_end, write_end = os.pipe()
     os.close(read_end)

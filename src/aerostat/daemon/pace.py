@@ -6,6 +6,9 @@ its figures count as fresh. One that changes, that is moved, that lacks memory o
 something is wrong is looked at in every regular tick.
 """
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 import numpy as np
 
 from aerostat.balloon.statistics import Tag
@@ -56,14 +59,14 @@ class Pace:
         """Tell whether the guest is to be looked at in this tick."""
         return self._due.get(key, self._cycle) <= self._cycle
 
-    def next_look(self, key: str, now: float) -> float:
-        """Return in how many seconds it is looked at again."""
-        ticks = self._due.get(key, self._cycle) - self._cycle
-        return max(ticks * self._interval - (now - self._began), 0.0)
+    @property
+    def schedule(self) -> "Schedule":
+        """When each guest is looked at next, as it is known now."""
+        return Schedule(self._due, self._cycle, self._began, self._interval)
 
     def hurry(self) -> None:
         """Have all guests looked at in the next tick."""
-        self._due.clear()
+        self._due = {}
         self._rests[:] = 0
 
     def learn(self, step: Step) -> None:
@@ -93,6 +96,20 @@ class Pace:
         rests, figures = np.zeros(len(keys), dtype=np.int64), np.full((len(keys), _FIGURES), np.nan)
         rests[known], figures[known] = self._rests[old[known]], self._figures[old[known]]
         self._keys, self._rests, self._figures = keys, rests, figures
+
+
+class Schedule(NamedTuple):
+    """In which tick each guest is due, at the regular tick `cycle`, which began at `began`."""
+
+    due: Mapping[str, int]
+    cycle: int
+    began: float
+    interval: float
+
+    def next_look(self, key: str, now: float) -> float:
+        """Return in how many seconds a guest is looked at again."""
+        ticks = self.due.get(key, self.cycle) - self.cycle
+        return max(ticks * self.interval - (now - self.began), 0.0)
 
 
 def _calm(plan: Plan) -> BoolArray:

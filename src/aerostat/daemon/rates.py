@@ -25,27 +25,31 @@ class Rates(NamedTuple):
     block_reads: float | None = None
 
 
+UNKNOWN = Rates()
+
+
 class RateMeter:
-    """The rates of one guest."""
+    """The rates of one guest: `rates`, as they are known now."""
 
     def __init__(self) -> None:
+        self.rates = UNKNOWN
+        self._reading: Reading | None = None
         self._guest = _Counters()
         self._disks = _Counters()
 
-    @property
-    def rates(self) -> Rates:
-        """The rates as they are known now."""
-        major_faults, swap_in, swap_out = (self._guest.rates.get(tag) for tag in _COUNTERS)
-        return Rates(major_faults, swap_in, swap_out, self._disks.rates.get(_BYTES_READ))
-
     def add(self, reading: Reading) -> None:
         """Take in a reading; the same sample again is no news."""
+        if reading is self._reading:
+            return
+        self._reading = reading
         statistics = reading.statistics
         if reading.sampled_at is not None:
             counters = {int(tag): statistics[tag] for tag in _COUNTERS if tag in statistics}
             self._guest.add(reading.sampled_at, counters)
         if reading.block_reads is not None:
             self._disks.add(reading.taken_at, {_BYTES_READ: reading.block_reads.bytes})
+        major_faults, swap_in, swap_out = (self._guest.rates.get(tag) for tag in _COUNTERS)
+        self.rates = Rates(major_faults, swap_in, swap_out, self._disks.rates.get(_BYTES_READ))
 
 
 class _Counters:

@@ -1,74 +1,85 @@
 """From what was seen and planned to what is shown: builds the rows of a `Snapshot`. Pure."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from aerostat.balloon.statistics import Tag
 from aerostat.daemon.columns import sample_time
-from aerostat.daemon.orders import Orders
-from aerostat.daemon.pace import Pace
-from aerostat.daemon.promises import Promises
-from aerostat.daemon.rates import Rates
-from aerostat.daemon.sampler import Seen
+from aerostat.daemon.config.tables import Promise
+from aerostat.daemon.names import named_statistics
+from aerostat.daemon.pace import Schedule
+from aerostat.daemon.rates import UNKNOWN, Rates
 from aerostat.daemon.snapshot import GuestRow, HostRow, MoveRow
 from aerostat.engine.conditions import Condition
 from aerostat.engine.observation import Hosts
 from aerostat.engine.plan import Plan
-from aerostat.hypervisors.base import Reading
+from aerostat.hypervisors.base import GuestInfo, Reading
+
+
+class Look(NamedTuple):
+    """One guest as it was in a tick; `reading` and `promise` are None before it was ever read."""
+
+    info: GuestInfo
+    connector: str
+    failures: int
+    error: str
+    reading: Reading | None = None
+    promise: Promise | None = None
+    rates: Rates = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
     """Everything that rows are made of, at `now` (monotonic seconds).
 
-    `plan` is None before the first step of the engine.
+    Nothing in it changes afterwards: rows are made when somebody looks at them, which may be later
+    and on another thread. `plan` is None before the first step of the engine. The mappings are by
+    the guests' keys.
     """
 
     now: float
-    promises: Promises
     plan: Plan | None
-    rates: Mapping[str, Rates]
-    orders: Orders
+    looks: Sequence[Look]
+    pins: Mapping[str, int]
+    holds: Collection[str]
     last_moves: Mapping[str, MoveRow]
     accepted: Mapping[str, int]
-    pace: Pace
+    schedule: Schedule
 
-    def guests(self, seen: Sequence[Seen]) -> tuple[GuestRow, ...]:
+    def rows(self) -> tuple[GuestRow, ...]:
         """Return a row for each guest, by name."""
         keys = () if self.plan is None else self.plan.keys
         places = {key: row for row, key in enumerate(keys)}
-        rows = (self._guest(guest, places.get(guest.info.key)) for guest in seen)
+        rows = (self._guest(look, places.get(look.info.key)) for look in self.looks)
         return tuple(sorted(rows, key=lambda row: (row.name, row.key)))
 
-    def _guest(self, seen: Seen, place: int | None) -> GuestRow:
-        fields = self._met(seen)
-        if seen.reading is not None:
-            fields |= self._read(seen, seen.reading)
+    def _guest(self, look: Look, place: int | None) -> GuestRow:
+        fields = self._met(look)
+        if look.reading is not None and look.promise is not None:
+            fields |= self._read(look.info.key, look.reading, look.promise, look.rates)
             if self.plan is not None and place is not None:
-                fields |= self._thought(seen.info.key, self.plan, place, seen.reading)
+                fields |= self._thought(look.info.key, self.plan, place, look.reading)
         return GuestRow(**fields)
 
-    def _met(self, seen: Seen) -> dict[str, Any]:
+    def _met(self, look: Look) -> dict[str, Any]:
         """Return what is known of a guest that is only known to be there."""
-        info = seen.info
+        info = look.info
         return {
             "key": info.key,
             "name": info.name,
             "source": info.source,
             "uuid": info.uuid,
-            "connector": seen.connector.name,
-            "failures": seen.failures,
-            "error": seen.error or None,
-            "held_by_operator": info.key in self.orders.holds,
+            "connector": look.connector,
+            "failures": look.failures,
+            "error": look.error or None,
+            "held_by_operator": info.key in self.holds,
         }
 
-    def _read(self, seen: Seen, reading: Reading) -> dict[str, Any]:
+    def _read(self, key: str, reading: Reading, promise: Promise, rates: Rates) -> dict[str, Any]:
         """Return what was read of it, and what it is promised for that."""
-        key, figures = seen.info.key, reading.statistics
-        promise = self.promises.of(seen.info, reading.max_size)
-        rates = self.rates.get(key, Rates())
+        figures = reading.statistics
         sampled = sample_time(reading, self.now)
         return {
             "max_size": reading.max_size,
@@ -84,13 +95,13 @@ class Picture:
             "block_read_rate": rates.block_reads,
             "sample_age": None if sampled is None else max(0.0, self.now - sampled),
             "way": reading.way,
-            "next_sample": self.pace.next_look(key, self.now),
+            "next_sample": self.schedule.next_look(key, self.now),
             "guarantee": promise.guarantee,
             "ceiling": promise.ceiling,
             "shares": promise.shares,
             "managed": promise.managed,
-            "pinned": self.orders.pins.get(key),
-            "statistics": seen.named,
+            "pinned": self.pins.get(key),
+            "statistics": named_statistics(figures),
         }
 
     def _thought(self, key: str, plan: Plan, place: int, reading: Reading) -> dict[str, Any]:

@@ -8,12 +8,12 @@ Talks to connectors only.
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from aerostat.daemon.clock import Clock, wait_for_all
 from aerostat.daemon.lingering import LINGER, Absent, Remembered
-from aerostat.daemon.names import clean_key, clean_name, clean_text, named_statistics
+from aerostat.daemon.names import clean_key, clean_name, clean_text
 from aerostat.daemon.snapshot import ConnectorRow
 from aerostat.errors import AerostatError
 from aerostat.hypervisors.base import Connector, GuestInfo, Reading
@@ -43,22 +43,12 @@ class Seen:
     reading: Reading | None = None
     error: str = ""
     failures: int = 0
-    _named: Mapping[str, int] = field(default_factory=dict)
-    _named_for: Reading | None = None
 
     @property
     def names(self) -> set[str]:
         """All that the guest is called: its name, its key, its UUID."""
         names = {self.info.name, self.info.key}
         return names if self.info.uuid is None else names | {self.info.uuid}
-
-    @property
-    def named(self) -> Mapping[str, int]:
-        """The guest's own figures by name, made once a reading; empty where there is none."""
-        if self.reading is not self._named_for:
-            self._named_for = self.reading
-            self._named = named_statistics(self.reading.statistics) if self.reading else {}
-        return self._named
 
     def take(self, answer: Reading | AerostatError | None) -> None:
         """Take in what the connector answered."""

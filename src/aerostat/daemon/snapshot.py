@@ -4,9 +4,9 @@ Plain values only: sizes are bytes, times seconds, None means unknown, text is c
 `names`). Nothing here reads a clock or a guest.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Self
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Self, overload
 
 import msgspec
 
@@ -142,6 +142,42 @@ class GuestRow:
     statistics: Mapping[str, int] = field(default_factory=dict)
 
 
+class Rows(Sequence[GuestRow]):
+    """Rows of guests, made when somebody first looks at one; `count` says how many they will be.
+
+    With many guests they are most of the work of a tick, and mostly nobody looks. `make` returns
+    the same whenever, and on whichever thread, it is called.
+    """
+
+    def __init__(self, count: int, make: Callable[[], tuple[GuestRow, ...]]) -> None:
+        self._count = count
+        self._make = make
+        self._rows: tuple[GuestRow, ...] | None = None
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> GuestRow: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[GuestRow]: ...
+    def __getitem__(self, index: int | slice) -> GuestRow | Sequence[GuestRow]:
+        return self._all()[index]
+
+    def __iter__(self) -> Iterator[GuestRow]:
+        return iter(self._all())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self._all() == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]  # as a list's
+
+    def _all(self) -> tuple[GuestRow, ...]:
+        if self._rows is None:
+            self._rows = self._make()
+        return self._rows
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The whole house after one tick.
@@ -161,7 +197,7 @@ class Snapshot:
     tick_duration: float = 0.0
     interval: float = 1.0
     hosts: tuple[HostRow, ...] = ()
-    guests: tuple[GuestRow, ...] = ()
+    guests: Sequence[GuestRow] = ()
     moves: int = 0
     failures: int = 0
     taken: int = 0
@@ -175,7 +211,7 @@ class Snapshot:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values ready for a JSON encoder, with the schema's number."""
-        return {"schema": SCHEMA, **msgspec.to_builtins(self)}
+        return {"schema": SCHEMA, **msgspec.to_builtins(replace(self, guests=tuple(self.guests)))}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
@@ -184,9 +220,10 @@ class Snapshot:
         if schema != SCHEMA:
             raise UsageError(f"snapshot of schema {schema!r}; this aerostat reads {SCHEMA}")
         try:
-            return msgspec.convert(values, cls)
+            read = msgspec.convert(values, cls)
         except msgspec.ValidationError as error:
             raise UsageError(f"not a snapshot: {error}") from error
+        return replace(read, guests=tuple(read.guests))
 
     def find(self, name: str) -> tuple[GuestRow, ...]:
         """Return the guests that `name` means: those with this key, else UUID, else name."""

@@ -23,9 +23,9 @@ from aerostat.daemon.promises import Promises
 from aerostat.daemon.rates import RateMeter
 from aerostat.daemon.release import release
 from aerostat.daemon.requests import Requests
-from aerostat.daemon.rows import Picture, host_rows
+from aerostat.daemon.rows import Look, Picture, host_rows
 from aerostat.daemon.sampler import Sampler, Seen
-from aerostat.daemon.snapshot import ReservationRow, Snapshot
+from aerostat.daemon.snapshot import ReservationRow, Rows, Snapshot
 from aerostat.daemon.thinking import Step, Thinker
 from aerostat.engine.accounts import SETTLED
 from aerostat.engine.plan import Move, Plan, Reason
@@ -227,13 +227,13 @@ class Ticker:
         config, logbook, step = self.config, self.logbook, self.thinker.last
         picture = Picture(
             now=now,
-            promises=self.promises,
             plan=step.plan if step else None,
-            rates={key: meter.rates for key, meter in self._meters.items()},
-            orders=self.orders,
-            last_moves=logbook.last_moves,
-            accepted=self.requests.accepted,
-            pace=self.pace,
+            looks=tuple(map(self._look, guests)),
+            pins=self.orders.pins.copy(),
+            holds=frozenset(self.orders.holds),
+            last_moves=logbook.last_moves.copy(),
+            accepted=self.requests.accepted.copy(),
+            schedule=self.pace.schedule,
         )
         return Snapshot(
             time=now,
@@ -251,8 +251,16 @@ class Ticker:
             reservations=self.reservations(),
             connectors=self.sampler.rows(),
             hosts=host_rows(step.observation.hosts, step.plan) if step else (),
-            guests=picture.guests(guests),
+            guests=Rows(len(guests), picture.rows),
         )
+
+    def _look(self, seen: Seen) -> Look:
+        info, reading = seen.info, seen.reading
+        met = Look(info, seen.connector.name, seen.failures, seen.error)
+        if reading is None:
+            return met
+        promise = self.promises.of(info, reading.max_size)
+        return met._replace(reading=reading, promise=promise, rates=self._meters[info.key].rates)
 
     def _problems(self) -> tuple[str, ...]:
         own = (*self.sampler.problems, *self.logbook.problems, *self.promises.problems())

@@ -12,8 +12,10 @@ from typing import Self
 
 from aerostat.daemon.snapshot import MoveRow, Snapshot
 
-# Bounds what waits for a reader that does not read; a quarter of an hour at a tick a second.
+# Bound what waits for a reader that does not read: a quarter of an hour at a tick a second, and
+# with many guests less, as a row and what it is made of take about 2 KiB.
 _WAITING_LIMIT = 900
+_ROWS_LIMIT = 30_000
 
 
 class Sink(AbstractContextManager["Sink"], ABC):
@@ -34,7 +36,7 @@ class Narrator:
     """Shows snapshots on a thread of its own, so that showing them delays nobody.
 
     A terminal that is stopped with Ctrl-S, or a pipe that is not read, blocks this thread alone;
-    beyond `_WAITING_LIMIT` the oldest snapshots are dropped. `on_error` is called once, on that
+    beyond limits the oldest snapshots are dropped. `on_error` is called once, on that
     thread, with what went wrong there (such as `BrokenPipeError`), and nothing is shown after.
     """
 
@@ -55,6 +57,8 @@ class Narrator:
         """Hand over one snapshot and the moves of its tick; returns at once."""
         with self._changed:
             self._waiting.append((snapshot, tuple(moves)))
+            while len(self._waiting) > max(_ROWS_LIMIT // max(len(snapshot.guests), 1), 1):
+                self._waiting.popleft()
             self._changed.notify()
 
     def close(self, timeout: float = 2.0) -> None:

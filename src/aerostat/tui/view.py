@@ -5,7 +5,7 @@ From top to bottom: the mode; each host's budget and accounts; a line a guest; t
 their reasons; what is wrong with the manager itself, if anything.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Group, RenderableType
@@ -192,7 +192,7 @@ def _guests(state: ViewState, snapshot: Snapshot, width: int, rows: int) -> Padd
     return Padding(table, (0, 0, 0, _MARGIN), expand=False)
 
 
-def _most_pressed(guests: tuple[GuestRow, ...], rows: int) -> tuple[GuestRow, ...]:
+def _most_pressed(guests: Sequence[GuestRow], rows: int) -> Sequence[GuestRow]:
     """Return `rows` of the guests, those under most pressure, in their usual order."""
     if rows >= len(guests):
         return guests

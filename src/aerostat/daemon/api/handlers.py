@@ -65,7 +65,7 @@ class Handlers:
     async def guests(self, _: web.Request) -> web.Response:
         """Answer with all guests."""
         snapshot = self._snapshot()
-        return answer(answers.Guests(wall=snapshot.wall, guests=snapshot.guests))
+        return answer(answers.Guests(wall=snapshot.wall, guests=tuple(snapshot.guests)))
 
     async def guest(self, request: web.Request) -> web.Response:
         """Answer with one guest."""
