@@ -261,6 +261,11 @@ class Machine:
         ran = await self.guest.run(f"grep VmRSS /proc/{pids[0]}/status")
         return int(ran.output.split()[1]) * 1024
 
+    async def module(self, name: str) -> int:
+        """Return the bytes that a module of the guest's kernel takes."""
+        ran = await self.guest.run(f"grep ^{name} /proc/modules")
+        return int(ran.output.split()[1])
+
     async def open_queue(self) -> Queue:
         """Return the first way."""
         return Queue(await open_link(str(self.guest.control), 5.0))

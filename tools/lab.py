@@ -119,10 +119,14 @@ def get_qemu() -> None:
 
 
 def get_libvirt() -> None:
-    """Install libvirt's daemon for QEMU, virsh, and the binding for the distribution's Python."""
+    """Install libvirt's daemon for QEMU, virsh, and the binding for the distribution's Python.
+
+    And QEMU's guest agent, which guests take with them; here it starts only where it is wanted.
+    """
     install(
         "for libvirt guests",
         *("libvirt-daemon", "libvirt-daemon-driver-qemu", "libvirt-clients", "python3-libvirt"),
+        "qemu-guest-agent",
     )
     get_qemu()
 

@@ -8,7 +8,7 @@
 set -euo pipefail
 
 everything="git make python3-venv user-mode-linux qemu-system-x86 libvirt-daemon \
-    libvirt-daemon-driver-qemu libvirt-clients python3-libvirt"
+    libvirt-daemon-driver-qemu libvirt-clients python3-libvirt qemu-guest-agent"
 reason=$1
 shift
 

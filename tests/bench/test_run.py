@@ -131,6 +131,7 @@ def alive(pid: int) -> bool:
 MARKS = {
     "fleet": [pytest.mark.slow],
     "qemu": [pytest.mark.qemu, pytest.mark.timeout(600)],
+    "ways": [pytest.mark.qemu, pytest.mark.libvirt, pytest.mark.timeout(300)],
 }
 
 
