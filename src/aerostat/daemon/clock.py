@@ -56,12 +56,29 @@ async def wait_for_all(
     waiting = [future for future in futures if not future.done()]
     if not waiting:
         return True
-    finish = asyncio.ensure_future(asyncio.wait(waiting))
+    over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    left = len(waiting)
+
+    def finish(_: "asyncio.Future[Any]") -> None:
+        if not over.done():
+            over.set_result(None)
+
+    def one_done(future: "asyncio.Future[Any]") -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            finish(future)
+
+    # No task of its own for each: there may be a thousand of them, many times a second.
+    for future in waiting:
+        future.add_done_callback(one_done)
     timer = asyncio.ensure_future(clock.sleep(limit))
+    timer.add_done_callback(finish)
     try:
-        await asyncio.wait({finish, timer}, return_when=asyncio.FIRST_COMPLETED)
+        await over
     finally:
-        finish.cancel()
+        for future in waiting:
+            future.remove_done_callback(one_done)
         timer.cancel()
-        await asyncio.gather(finish, timer, return_exceptions=True)
+        await asyncio.gather(timer, return_exceptions=True)
     return all(future.done() for future in waiting)

@@ -1,4 +1,4 @@
-"""Carrying a plan out: at most one request a guest, each a task of its own with a time limit.
+"""Carrying a plan out: at most one request a guest, each a task of its own, all with a time limit.
 
 What the engine asked for and what was accepted are compared each tick, so that a request that
 failed, that was skipped because one was still under way, or that a killed manager left behind is
@@ -6,7 +6,7 @@ made again. Grows go first and wait for nobody. Talks to connectors only.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +31,7 @@ class Request:
     name: str
     sent: float
     wall: float
-    task: "asyncio.Task[None] | None" = None
+    task: "asyncio.Task[None]"
     outcome: str = ""
 
 
@@ -43,6 +43,7 @@ class Requests:
         self.limit = limit
         self._ended = ended
         self._under_way: dict[str, Request] = {}
+        self._watches: set[asyncio.Task[None]] = set()
         self.accepted: dict[str, int] = {}
         """The size that each guest's monitor accepted last, bytes."""
 
@@ -54,20 +55,16 @@ class Requests:
     def carry_out(self, plan: Plan, guests: Mapping[str, Seen]) -> None:
         """Send what the plan asks and has not been accepted yet; never waits."""
         moves = [move for move in self._due(plan) if move.key in guests]
-        for move in sorted(moves, key=lambda move: move.change, reverse=True):
-            self.send(move, guests[move.key])
+        moves.sort(key=lambda move: move.change, reverse=True)
+        self._send([(move, guests[move.key]) for move in moves])
 
     def send(self, move: Move, guest: Seen) -> None:
         """Send one request, unless this guest has one under way."""
-        if move.key in self._under_way:
-            return
-        request = Request(move, guest.info.name, self._clock.monotonic(), self._clock.wall())
-        self._under_way[move.key] = request
-        request.task = asyncio.create_task(self._send(request, guest))
+        self._send([(move, guest)])
 
     async def finish(self, limit: float) -> None:
         """Wait for what is under way, at most `limit` seconds, then cancel it."""
-        tasks = [request.task for request in self._under_way.values() if request.task]
+        tasks = [request.task for request in self._under_way.values()]
         await wait_for_all(self._clock, tasks, limit)
         for task in tasks:
             task.cancel()
@@ -85,31 +82,49 @@ class Requests:
                 )
         return moves
 
-    async def _send(self, request: Request, guest: Seen) -> None:
-        key, size = request.move.key, request.move.to_size
-        setting = asyncio.create_task(guest.connector.set_target(guest.raw_key, size, self.limit))
-        try:
-            request.outcome = await self._outcome(setting)
-            if request.outcome == ACCEPTED:
-                self.accepted[key] = size
-        except asyncio.CancelledError:
-            request.outcome = "failed: the manager stopped"
-            raise
-        finally:
-            self._ended(request)
-            if not setting.done():
-                # Not stacked: the guest takes another request only when this one is really over.
-                setting.cancel()
-                await asyncio.wait([setting])
-            if not setting.cancelled():
-                setting.exception()  # seen, whatever it is
-            del self._under_way[key]
+    def _send(self, moves: Sequence[tuple[Move, Seen]]) -> None:
+        free = [(move, guest) for move, guest in moves if move.key not in self._under_way]
+        if free:
+            sent = [self._begin(move, guest) for move, guest in free]
+            watch = asyncio.create_task(self._watch(sent))
+            self._watches.add(watch)
+            watch.add_done_callback(self._watches.discard)
 
-    async def _outcome(self, setting: "asyncio.Task[None]") -> str:
-        if not await wait_for_all(self._clock, [setting], self.limit * _GRACE):
-            return f"failed: no answer within {self.limit:g} s"
-        error = asyncio.CancelledError() if setting.cancelled() else setting.exception()
-        if error is None:
-            return ACCEPTED
-        ours = isinstance(error, AerostatError)
-        return f"failed: {clean_text(error if ours else f'{type(error).__name__}: {error}')}"
+    def _begin(self, move: Move, guest: Seen) -> Request:
+        setting = guest.connector.set_target(guest.raw_key, move.to_size, self.limit)
+        now, wall = self._clock.monotonic(), self._clock.wall()
+        request = Request(move, guest.info.name, now, wall, asyncio.create_task(setting))
+        self._under_way[move.key] = request
+        request.task.add_done_callback(lambda _: self._over(request))
+        return request
+
+    async def _watch(self, requests: Sequence[Request]) -> None:
+        """Give up those requests that take too long."""
+        await wait_for_all(self._clock, [request.task for request in requests], self.limit * _GRACE)
+        for request in requests:
+            if not request.task.done():
+                self._end(request, f"failed: no answer within {self.limit:g} s")
+                # Not stacked: the guest takes another request only when this one is really over.
+                request.task.cancel()
+
+    def _over(self, request: Request) -> None:
+        del self._under_way[request.move.key]
+        outcome = _outcome(request.task)
+        if not request.outcome:
+            self._end(request, outcome)
+
+    def _end(self, request: Request, outcome: str) -> None:
+        request.outcome = outcome
+        if outcome == ACCEPTED:
+            self.accepted[request.move.key] = request.move.to_size
+        self._ended(request)
+
+
+def _outcome(task: "asyncio.Task[None]") -> str:
+    if task.cancelled():
+        return "failed: the manager stopped"
+    error = task.exception()
+    if error is None:
+        return ACCEPTED
+    ours = isinstance(error, AerostatError)
+    return f"failed: {clean_text(error if ours else f'{type(error).__name__}: {error}')}"
