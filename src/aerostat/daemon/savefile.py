@@ -11,9 +11,12 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
+
+import msgspec
 
 from aerostat.daemon.lingering import Remembered, restored
 from aerostat.daemon.names import clean_text
@@ -110,10 +113,9 @@ class SaveFile:
         if self._writer is not None and self._writer.is_alive():
             self.problem = f"{self.path}: the disk is slow"
             return
-        saved = {"version": VERSION, "boot": boot_id(), "engine": what.state.to_dict()}
-        saved |= what.orders.to_dict()
-        saved["guests"] = what.guests
-        write: Callable[[], None] = lambda: self._write(saved)  # noqa: E731
+        # Orders change; the rest does not, and is made into text where nobody waits for it.
+        orders = what.orders.to_dict()
+        write = partial(self._write, what.state, orders, what.guests)
         self._writer = threading.Thread(target=write, name="state", daemon=True)
         self._writer.start()
 
@@ -122,11 +124,14 @@ class SaveFile:
         if self._writer is not None:
             self._writer.join(limit)
 
-    def _write(self, saved: dict[str, Any]) -> None:
+    def _write(self, state: State, orders: Mapping[str, Any], guests: Sequence[Remembered]) -> None:
         fresh = self.path.with_name(self.path.name + ".new")
         try:
-            with fresh.open("w", encoding="ascii") as file:
-                json.dump(saved, file, allow_nan=False)
+            saved = {"version": VERSION, "boot": boot_id(), "engine": state.to_dict(), **orders}
+            # A connector's own key may hold what is no Unicode; of the rest there is more.
+            saved["guests"] = msgspec.Raw(json.dumps(guests).encode("ascii"))
+            with fresh.open("wb") as file:
+                file.write(msgspec.json.encode(saved))
                 file.flush()
                 os.fsync(file.fileno())
             fresh.replace(self.path)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from aerostat.daemon.config import Config
+from aerostat.daemon.garbage import Garbage
 from aerostat.daemon.host_keeper import HostKeeper
 from aerostat.daemon.journal.recording import about
 from aerostat.daemon.journal.writer import Journal
@@ -90,7 +91,8 @@ async def serve(
         if read_config is not None:
             manager.reloader = Reloader(manager, host, read_config).reload
         watchdog = Watchdog()
-        manager.watchers += [*extras.watchers, watchdog.saw]
+        garbage = stack.enter_context(Garbage())
+        manager.watchers += [*extras.watchers, watchdog.saw, garbage.saw]
         stack.enter_context(_signals(manager))
         for server in [*_api(manager, config, extras), *extras.servers]:
             await server.start()
