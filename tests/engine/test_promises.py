@@ -358,7 +358,8 @@ def test_promise_9_a_useless_balloon_is_left_alone(
 
     # A guest too small to judge has not been asked for much either.
     lost = host.max_size[row] - found
-    assert plan.condition[row] == Condition.USELESS or lost < host.settings.gain_least
+    monitor = min(host.settings.monitor, host.settings.monitor_share * host.max_size[row])
+    assert plan.condition[row] == Condition.USELESS or lost < host.settings.gain_least + monitor
     assert host.size[row] == found
     assert np.isnan(plan.target_size[row])
 

@@ -188,6 +188,8 @@ class _Need(NamedTuple):
     """The part of it that guests need that are there: no reservation, and not the host itself."""
     of_host: FloatArray
     """What the host itself needs, strained as it is."""
+    to_the_last: BoolArray
+    """Whether drops count: what is reserved was promised to the byte, and so is survival."""
 
 
 def _need(situation: Situation, settings: Settings) -> _Need:
@@ -201,7 +203,7 @@ def _need(situation: Situation, settings: Settings) -> _Need:
 
     if settings.mode == "density":
         idle = total(np.maximum(permitted - targets.target, 0.0))
-        return _Need(total=idle, of_guests=idle, of_host=none)
+        return _Need(total=idle, of_guests=idle, of_host=none, to_the_last=none > 0)
     wanted = np.maximum(targets.needed - permitted, 0.0)
     wanted = total(np.where(situation.exempt | situation.useless, 0.0, wanted))
     # What a balloon that is on its way will soon have taken need not be asked of others as well.
@@ -218,7 +220,8 @@ def _need(situation: Situation, settings: Settings) -> _Need:
     strained = situation.strain.lasts(settings)
     of_host = np.where(strained, accounts.occupied - situation.strain.lid, 0.0)
     of_host = np.maximum(of_host, 0.0)
-    return _Need(np.maximum(of_guests, np.maximum(claimed, of_host)), of_guests, of_host)
+    total_need = np.maximum(of_guests, np.maximum(claimed, of_host))
+    return _Need(total_need, of_guests, of_host, (claimed > 0) | (accounts.urgency > 1.0))
 
 
 def _shrinking(
@@ -240,7 +243,8 @@ def _shrinking(
     able = ~situation.exempt & ~situation.useless & ~situation.draining
     able &= situation.condition != Condition.STUCK
     spared = able & situation.harmed & ~survival & (surplus > 0)
-    able &= ~spared & (surplus >= np.where(told, PAGE_SIZE, settings.smallest_move))
+    exact = told | need.to_the_last[host]
+    able &= ~spared & (surplus >= np.where(exact, PAGE_SIZE, settings.smallest_move))
 
     waiting = (accounts.backed < accounts.reserved) | situation.strain.lasts(settings)
     speed = np.where(waiting, 1.0, np.clip(accounts.urgency, settings.calm_factor, 1.0))[host]
@@ -258,7 +262,7 @@ def _shrinking(
     scale = _part(need.total, offered)[host]
     scale = np.where(blind, _part(need.of_guests, offered)[host], scale)
     take = np.where(told, take, take * scale)
-    take = np.where(told | (take >= SETTLED), take, 0.0)
+    take = np.where(exact | (take >= SETTLED), take, 0.0)
     for_others = (need.of_guests > 0)[host]
     reason = np.select(
         [

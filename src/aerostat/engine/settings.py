@@ -117,6 +117,12 @@ class Settings:
     gain_least: int = 32 * MIB
     """A gain that should have been smaller than this is not judged: it drowns in noise."""
 
+    monitor: int = 64 * MIB
+    """So much more than its size a guest may hold for the sake of its monitor, ..."""
+
+    monitor_share: float = 0.25
+    """... but not more than this fraction of its maximum, before its balloon is suspected."""
+
     useless_for: float = 600.0
     """A guest whose balloon frees nothing is left alone for this long, then tried again."""
 
