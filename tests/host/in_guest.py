@@ -199,6 +199,7 @@ def main() -> None:
     seen["pressure"] = pressure(group)
     host = Host(Budget(reserve=MIB))
     host.read(0)
+    time.sleep(0.5)  # rates are told of a time that has passed
     reading = host.read(0)
     seen["none"] = [name for name, value in reading._asdict().items() if value is None]
     seen["nodes"] = len(reading.nodes)
