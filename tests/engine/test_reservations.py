@@ -17,7 +17,7 @@ houses = st.lists(
 )
 
 
-@settings(max_examples=settings().max_examples // 5)
+@settings(max_examples=settings().max_examples // 10)
 @given(guests=houses, room=st.floats(0.7, 1.2), part=st.floats(0.05, 1.0), calm=st.integers(3, 40))
 def test_what_guests_can_give_is_backed_wholly_and_soon(
     world: Make, guests: Any, room: float, part: float, calm: int
