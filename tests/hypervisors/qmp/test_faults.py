@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,27 @@ async def test_a_hung_monitor_is_waited_for_once(laboratory: Any) -> None:
     results = await laboratory.sample(*monitors, limit=5.0)  # not waited for any more
     assert isinstance(results[0], LinkError)
     assert isinstance(results[1], Reading)
+
+
+async def test_nobody_is_given_up_for_time_that_we_did_not_have(laboratory: Any) -> None:
+    monitors = [await laboratory.monitor(f"m{number}") for number in range(3)]
+    for monitor in monitors:
+        await laboratory.read(monitor)
+    asyncio.get_running_loop().call_later(0.01, time.sleep, 0.6)  # the host runs somebody else
+    monitors[0].answers_after = 0.02
+    monitors[1].misbehave = {"qom-get": hang}
+    late, hung, fine = await laboratory.sample(*monitors, limit=0.3)
+    assert isinstance(late, Reading)
+    assert isinstance(hung, LinkError)
+    assert isinstance(fine, Reading)
+
+
+async def test_many_guests_are_all_read(laboratory: Any) -> None:
+    monitors = [await laboratory.monitor(f"m{number}") for number in range(qmp._AT_ONCE + 3)]
+    monitors[-1].misbehave = {"query-balloon": hang}
+    *fine, hung = await laboratory.sample(*monitors, limit=1.0)
+    assert [reading.key for reading in fine] == [monitor.key for monitor in monitors[:-1]]
+    assert isinstance(hung, LinkError)
 
 
 async def test_a_hung_monitor_cannot_hold_up_a_target(laboratory: Any) -> None:

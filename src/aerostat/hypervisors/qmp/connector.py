@@ -17,9 +17,10 @@ import logging
 import stat
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
+from typing import Any
 
 from aerostat.errors import AerostatError, LinkError, PeerError, UsageError
 from aerostat.hypervisors.base import Examination, GuestInfo, Reading
@@ -36,6 +37,12 @@ _SCAN_INTERVAL = 1.0
 # QEMU greets in milliseconds unless its main loop is busy; a monitor held by another never does.
 _GREETING_TIMEOUT = 3.0
 _SETUP_TIMEOUT = 5.0
+# So many guests are begun with in one turn of the loop. Time limits are for monitors that do not
+# answer; with all thousand at once they would run while we are busy with the others, and on a host
+# that leaves us little time all of them would seem dead.
+_AT_ONCE = 32
+# A limit that ends later than this many times its length ended while the host ran somebody else.
+_LATE = 1.1
 _FIRST_RETRY = 0.25
 _LAST_RETRY = 5.0
 _RELEASE_TIMEOUT = 0.5
@@ -228,6 +235,21 @@ class QmpConnector:
         timeout: float,
     ) -> dict[str, Reading | AerostatError]:
         """Read these guests at once; each key is answered, with an error if need be."""
+        portions: list[asyncio.Task[dict[str, Reading | AerostatError]]] = []
+        try:
+            for first in range(0, len(keys), _AT_ONCE):
+                portion = self._sample_portion(keys[first : first + _AT_ONCE], timeout)
+                portions.append(asyncio.create_task(portion))
+                await asyncio.sleep(0)
+            answers = await asyncio.gather(*portions)
+        finally:
+            for task in portions:
+                task.cancel()
+        return {key: answer for portion in answers for key, answer in portion.items()}
+
+    async def _sample_portion(
+        self, keys: Sequence[str], timeout: float
+    ) -> dict[str, Reading | AerostatError]:
         results: dict[str, Reading | AerostatError] = {}
         tasks: dict[str, asyncio.Task[Reading | AerostatError]] = {}
         for key in keys:
@@ -237,8 +259,7 @@ class QmpConnector:
             else:
                 tasks[key] = asyncio.create_task(guest.sample(timeout))
         try:
-            if tasks:  # all began together, so one timer is a limit for each
-                await asyncio.wait(tasks.values(), timeout=timeout)
+            await _wait(tasks.values(), timeout)  # all began together: one limit is each one's
             for key, task in tasks.items():
                 results[key] = task.result() if task.done() else self._give_up(key, timeout)
         finally:
@@ -301,12 +322,23 @@ class QmpConnector:
         gone = [guest for guest in self._guests.values() if there.get(guest.path) != guest.identity]
         for guest in gone:
             self._leave(guest.key)
-        for path, identity in there.items():
-            if f"qmp:{path}" not in self._guests:
-                guest = QmpGuest(path, identity, self.counters)
-                self._guests[guest.key] = guest
+        fresh = [path for path in there if f"qmp:{path}" not in self._guests]
+        for number, path in enumerate(fresh, 1):
+            guest = QmpGuest(path, there[path], self.counters)
+            self._guests[guest.key] = guest
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
         # Connecting a unix socket takes no time: one turn of the loop tells who does not listen.
         await asyncio.sleep(0)
+
+
+async def _wait(tasks: Collection["asyncio.Task[Any]"], limit: float) -> None:
+    """Wait until all are done, at most for `limit` seconds in which we were there to wait."""
+    began = time.monotonic()
+    if not tasks or not (await asyncio.wait(tasks, timeout=limit))[1]:
+        return
+    if time.monotonic() - began > limit * _LATE:  # what came meanwhile has not been looked at
+        await asyncio.wait(tasks, timeout=limit)
 
 
 def _find_sockets(patterns: Sequence[str]) -> dict[str, _SocketId]:
