@@ -31,7 +31,9 @@ LOOKS = "looks"
 
 # What a guest needs, and by how much that changes at each look.
 _LEAST, _MOST = SIZE // 4, SIZE // 4 * 3
-_STEP = 32 * MIB
+_STEP = 64 * MIB
+# What is free also grows from look to look, so that several steps do not come to nothing.
+_FREED, _MOST_FREE = 24 * MIB, 331 * MIB
 
 
 class Guest(Monitor):
@@ -63,14 +65,15 @@ class Guest(Monitor):
         super().fire()
         self.looks.append(time.monotonic())
         step = self._random.choice((-_STEP, _STEP))
-        self._need = min(max(self._need + step, _LEAST), _MOST)
-        idle = max(self.guest_size - self._need, 0)
+        self._need += step if _LEAST <= self._need + step <= _MOST else -step
+        free = len(self.looks) * _FREED % _MOST_FREE
+        idle = max(self.guest_size - self._need, free)
         self._reads += MIB
         self.statistics = {
             **STATISTICS,
             Tag.TOTAL_MEMORY: self.max_size,
             Tag.AVAILABLE_MEMORY: idle,
-            Tag.FREE_MEMORY: idle // 2,
+            Tag.FREE_MEMORY: free,
         }
 
 
