@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -125,6 +126,8 @@ def test_the_page_has_the_verdicts_and_a_plot_a_guest(record: Record, tmp_path: 
     assert "broken" in page
     assert "what was seen" in page
     assert "<script>" not in page
+    sheet = ET.parse(tmp_path / "trial/trial.svg").getroot()
+    assert len(sheet.findall("{http://www.w3.org/2000/svg}g")) == 1 + len(plan.RESIDENTS)
     data = json.loads((tmp_path / "trial/trial.json").read_text())
     assert data["moves"] == len(record.moves)
 

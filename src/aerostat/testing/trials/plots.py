@@ -9,6 +9,13 @@ from aerostat.units import MIB
 _WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM = 980, 64, 12, 26, 22
 _TICKS_X, _TICKS_Y = 10, 4
 
+STYLE = """
+svg text { font: 11px system-ui, sans-serif; fill: #51606f } svg .title { font-weight: 600;
+font-size: 13px; fill: #1d2733 } svg .grid { stroke: #e6ebf0 } svg .mark { stroke: #c0271a;
+stroke-dasharray: 2 3 } svg .word { fill: #c0271a } svg path { stroke-width: 1.5 }
+"""
+_GAP = 8
+
 Points = Sequence[tuple[float, float | None]]
 """Seconds and bytes; None breaks the line."""
 
@@ -36,14 +43,18 @@ class Plot:
     _unit: float = field(default=float(MIB), repr=False)
 
     def svg(self) -> str:
-        """Return the picture."""
-        parts = [*self._grid(), *map(self._mark, self.marks), *map(self._line, self.lines)]
+        """Return the picture, for a page that has `STYLE`."""
         return (
             f'<svg viewBox="0 0 {_WIDTH} {self.height}" width="100%" role="img" '
             f'aria-label="{escape(self.title)}" xmlns="http://www.w3.org/2000/svg">'
-            + "".join(parts)
+            + self.parts()
             + "</svg>"
         )
+
+    def parts(self) -> str:
+        """Return what is in the picture."""
+        lines = map(self._line, self.lines)
+        return "".join([*self._grid(), *map(self._mark, self.marks), *lines])
 
     def _x(self, seconds: float) -> float:
         return round(_LEFT + (_WIDTH - _LEFT - _RIGHT) * seconds / max(self.seconds, 1e-9), 1)
@@ -97,3 +108,17 @@ class Plot:
             pen = "L"
         dash = ' stroke-dasharray="4 3"' if line.dashed else ""
         return f'<path d="{"".join(commands)}" stroke="{line.colour}" fill="none"{dash}/>'
+
+
+def sheet(plots: Sequence[Plot]) -> str:
+    """Return plots one below the other, as one picture that stands by itself."""
+    parts, top = [], _GAP
+    for plot in plots:
+        parts.append(f'<g transform="translate(0 {top})">{plot.parts()}</g>')
+        top += plot.height + _GAP
+    return (
+        f'<svg viewBox="0 0 {_WIDTH} {top}" xmlns="http://www.w3.org/2000/svg">'
+        f'<style>{STYLE}</style><rect width="100%" height="100%" fill="#fff"/>'
+        + "\n".join(parts)
+        + "</svg>\n"
+    )

@@ -13,7 +13,7 @@ import msgspec
 from aerostat.daemon.snapshot import GuestRow, Snapshot
 from aerostat.testing.trials.house import Record
 from aerostat.testing.trials.plan import GUARANTEE, SIZE
-from aerostat.testing.trials.plots import Line, Plot, Points
+from aerostat.testing.trials.plots import STYLE, Line, Plot, Points, sheet
 from aerostat.testing.trials.verdict import Verdict
 from aerostat.units import format_size
 
@@ -22,9 +22,6 @@ body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 62em;
 table { border-collapse: collapse; width: 100% } td, th { padding: .25em .7em; text-align: left;
 vertical-align: top; border-bottom: 1px solid #dde3ea } .kept { color: #1a7f4b }
 .broken { color: #c0271a; font-weight: 600 } svg { display: block; margin: .6em 0 }
-svg text { font: 11px system-ui, sans-serif; fill: #51606f } svg .title { font-weight: 600;
-font-size: 13px; fill: #1d2733 } svg .grid { stroke: #e6ebf0 } svg .mark { stroke: #c0271a;
-stroke-dasharray: 2 3 } svg .word { fill: #c0271a } svg path { stroke-width: 1.5 }
 .moves { font-size: 13px } details { margin: 1em 0 }
 """
 _BLUE, _GREEN, _ORANGE, _GREY = "#2a6fdb", "#1a9e6b", "#d9822b", "#8794a3"
@@ -33,8 +30,12 @@ _LAST_MOVES = 400
 
 
 def write(record: Record, verdicts: Sequence[Verdict], directory: Path) -> Path:
-    """Write ``index.html`` and ``trial.json`` into `directory`; return the page's path."""
+    """Write ``index.html``, ``trial.json`` and ``trial.svg`` into `directory`.
+
+    Return the page's path.
+    """
     directory.mkdir(parents=True, exist_ok=True)
+    (directory / "trial.svg").write_text(sheet([_house(record), *_guests(record)]))
     (directory / "trial.json").write_text(_data(record, verdicts))
     page = directory / "index.html"
     page.write_text(_page(record, verdicts), encoding="utf-8")
@@ -63,7 +64,7 @@ def _page(record: Record, verdicts: Sequence[Verdict]) -> str:
     )
     parts = [
         "<!doctype html><html lang='en'><meta charset='utf-8'><title>A trial of aerostat</title>",
-        f"<style>{_STYLE}</style><h1>A trial of aerostat</h1><p>{about}</p>",
+        f"<style>{_STYLE}{STYLE}</style><h1>A trial of aerostat</h1><p>{about}</p>",
         _table(verdicts),
         "<h2>The house</h2>",
         _house(record).svg(),
