@@ -222,12 +222,15 @@ async def raving(run_directory: Path) -> AsyncIterator[Path]:
     """A socket whose peer answers each line with the next of the bytes in its ``script`` file."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for answer in json.loads((run_directory / "script").read_text()):
-            line = await reader.readline()
-            number = json.loads(line.lstrip(b"\xff"))["arguments"].get("id", 0)
-            writer.write(answer.replace("ID", str(number)).encode("latin-1"))
-        await reader.read()
-        writer.close()
+        try:
+            for answer in json.loads((run_directory / "script").read_text()):
+                if not (line := await reader.readline()):
+                    break  # it has heard enough
+                number = json.loads(line.lstrip(b"\xff"))["arguments"].get("id", 0)
+                writer.write(answer.replace("ID", str(number)).encode("latin-1"))
+            await reader.read()
+        finally:
+            writer.close()
 
     server = await asyncio.start_unix_server(serve, run_directory / "a.qga")
     yield run_directory
