@@ -381,7 +381,7 @@ def test_promise_10_every_move_has_its_reason(world: Make, scenario: Any) -> Non
     through(world, scenario, check)
 
 
-@some
+@few
 @given(scenario=scenarios, cut=st.integers(0, 20))
 def test_promise_11_a_restarted_manager_carries_on(world: Make, scenario: Any, cut: int) -> None:
     steps = 0
