@@ -86,7 +86,8 @@ def _measure(
         value = percentile(late, part) * 1000
         yield judge(f"{name[part]}: {whose}", "ms", _RIVAL, [(value, bare * 1000)], *goals)
     total = sum(map(len, looks))
-    yield judge(f"looks missed: {whose}", "", "looks", [(missed, total)], Goal("ours", "<=", 0))
+    came = total / (total + missed)
+    yield judge(f"looks that came: {whose}", "share", "all", [(came, 1.0)], Goal("ours", ">=", 1))
     yield _beside_limit(f"resident: {whose}", "MiB", peak, 100)
     yield _beside_limit(f"threads: {whose}", "", threads, 8)
     share = judge(f"CPU: {whose}", "% of a core", "one core", [(100 * used, 100.0)])
