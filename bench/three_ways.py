@@ -81,18 +81,22 @@ class Counted:
         self._server = await asyncio.start_unix_server(serve, path)
 
     async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
+        try:
             while data := await source.read(65536):
                 self.bytes += len(data)
                 sink.write(data)
-        sink.close()
+        except OSError:
+            pass  # the other end hung up
+        finally:
+            sink.close()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Stand there no more."""
         assert self._server is not None
         self._server.close()
-        for task in self._tasks:
+        for task in tuple(self._tasks):
             task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 class Queue:
