@@ -16,7 +16,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "aerostat"
 
 CORE = {"units", "errors", "virtio", "balloon", "vhost_user", "qmp", "engine", "model"}
-ADAPTERS = {"device", "guest", "process_guest", "hypervisors", "host", "daemon"}
+ADAPTERS = {"device", "guest", "process_guest", "hypervisors", "host", "daemon", "simulator"}
 FACES = {
     "cli", "tui", "demo", "testing", "doctor", "metrics", "replay", "__init__", "__main__",
 }  # fmt: skip
