@@ -4,6 +4,7 @@ A sentence is made only when somebody asks for it, from the columns of the plan:
 million steps writes none.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
@@ -74,6 +75,15 @@ _SENTENCES = {
     "{reserved} is reserved for guests to come",
     Reason.SHRINK_STRAIN: "gives {change} of what it has beyond its need: {strain}",
 }
+
+_BY_WISH = {
+    Reason.CONTENT: "has {size}: ",
+    Reason.GROW_NEED: "gets {change}: ",
+    Reason.GROW_COMFORT: "gets {change}: ",
+    Reason.SHRINK_IDLE: "gives {change}: ",
+    Reason.SHRINK_SHARE: "gives {change}: ",
+}
+"""How a sentence begins where the size is another policy's wish; it says the rest itself."""
 
 _CAUSES = {
     Cause.NOTHING: "no sign of it now",
@@ -154,6 +164,10 @@ class Plan:
     """One row a host: how much of what is reserved is there now: permitted to nobody, held by
     nobody, and available."""
     accounts: Accounts
+    wished: FloatArray
+    """The size that another policy wishes and that was heard; NaN where there is none."""
+    why_wished: Callable[[int], str]
+    """Says of a row why it is wished."""
 
     def moves(self) -> list[Move]:
         """Return the requests to make, those that take first."""
@@ -171,8 +185,10 @@ class Plan:
 
     def sentence(self, row: int) -> str:
         """Return the sentence on the guest in `row`."""
-        template = _SENTENCES[Reason(int(self.reason[row]))]
-        return template.format_map(_Words(self, row))
+        reason = Reason(int(self.reason[row]))
+        if np.isnan(self.wished[row]) or reason not in _BY_WISH:
+            return _SENTENCES[reason].format_map(_Words(self, row))
+        return _BY_WISH[reason].format_map(_Words(self, row)) + self.why_wished(row)
 
     def _move(self, row: int) -> Move:
         return Move(

@@ -16,16 +16,23 @@ from aerostat.engine.settings import Settings
 from aerostat.engine.state import State
 from aerostat.engine.strain import follow_hosts
 from aerostat.engine.targets import divide
+from aerostat.engine.wishes import Wishes, as_told
 
 _DEFAULT = Settings()
 
 
 def step(
-    state: State, now: float, hosts: Hosts, guests: Guests, settings: Settings = _DEFAULT
+    state: State,
+    now: float,
+    hosts: Hosts,
+    guests: Guests,
+    settings: Settings = _DEFAULT,
+    wishes: Wishes | None = None,
 ) -> tuple[State, Plan]:
     """Return what is known after this observation, and what to do about it.
 
-    `now` is monotonic seconds. Pure and deterministic: the same arguments give the same answer.
+    `now` is monotonic seconds. `wishes` are another policy's. Pure and deterministic: the same
+    arguments give the same answer.
     """
     hosts, guests = hosts.sane(), guests.sane()
     state = state.aligned(guests.keys, hosts.names)
@@ -45,7 +52,9 @@ def step(
     harm_time = np.where(harmed, now, np.minimum(state.harm_time, now))
     spared = harmed | (now - harm_time < settings.cooldown)
     keeps = spared | (condition == Condition.STUCK)
-    targets = divide(accounts, ledger, strain.lid, guests, estimates, condition, keeps, settings)
+    wished = wishes.heard(guests, blind | keeps) if wishes else np.full(len(guests), np.nan)
+    told = as_told(guests, wished) if wishes else guests
+    targets = divide(accounts, ledger, strain.lid, told, estimates, condition, keeps, settings)
     situation = Situation(
         elapsed=elapsed,
         guests=guests,
@@ -94,6 +103,8 @@ def step(
         host_strain=strain.strain,
         reserved_backed=backed,
         accounts=accounts,
+        wished=wished,
+        why_wished=wishes.why if wishes else str,
     )
     learned = replace(
         state,
