@@ -56,8 +56,8 @@ class Machine(NamedTuple):
     ) -> GuestSpec:
         """Return the guest that wants this, all of it in bytes or bytes a second.
 
-        `cold` is the share of `hold` that is not touched, `files` the columns about them. What does not fit even with an empty
-        balloon is wanted by nobody who has chosen the size of this guest with any care.
+        `cold` is the share of `hold` that is not touched, `files` the columns about them. What does
+        not fit even with an empty balloon is not wanted: somebody chose this guest's size.
         """
         held = hold.within(0.0, FULL * self.room - mapped)
         idle = level(0.0) if cold is None else cold.within(0.0, 1.0)
@@ -78,7 +78,7 @@ class Machine(NamedTuple):
 def machine(
     rng: np.random.Generator,
     *,
-    largest: int = 4 * GIB,
+    smallest: int = 512 * MIB,
     grow_rates: tuple[float, float] = (64 * MIB, 256 * MIB),
     deflating: float = 0.25,
     guarantee: float = GUARANTEE,
@@ -88,7 +88,7 @@ def machine(
     `deflating` is the share of those whose balloon deflates on OOM, `guarantee` the share of its
     size that is each one's.
     """
-    sizes = np.array([size for size in _SIZES if size <= largest])
+    sizes = np.array([size for size in _SIZES if size >= smallest])
     weights = np.array([_SIZES[int(size)] for size in sizes])
     size = int(rng.choice(sizes, p=weights / weights.sum()))
     swaps, deflates, reports = rng.random(3)
