@@ -29,6 +29,7 @@ A guest of plain QEMU needs a balloon and a monitor of its own:
 @qmp_option("Guests' QMP sockets, with wildcards; may be given several times.")
 @click.option("--manage", is_flag=True, help="Move balloons. Without it nothing is ever changed.")
 @click.option("--budget", metavar="SIZE", type=SIZE, help="What all guests together may hold.")
+@click.option("--policy", metavar="NAME", help="Who says which sizes guests should have.")
 @click.option("--reserve", metavar="SIZE|%", help="What the host keeps for itself (default: 10%).")
 @click.option(
     "--config",
@@ -83,11 +84,14 @@ def overrides(
     reserve: str | None = None,
     socket: Path | None = None,
     interval: float | None = None,
+    policy: str | None = None,
 ) -> dict[str, Any]:
     """Return the options that were given, in the shape of the configuration file."""
     values: dict[str, Any] = {}
     if manage:
         values["manage"] = True
+    if policy is not None:
+        values["policy"] = policy
     if interval is not None:
         values["interval"] = interval
     if budget is not None and reserve is not None:

@@ -21,7 +21,7 @@ from aerostat.daemon.reservations import Reservation
 from aerostat.daemon.sampler import Seen
 from aerostat.daemon.savefile import Saved, SaveFile
 from aerostat.daemon.snapshot import GuestRow, MoveRow, ReservationRow, Snapshot
-from aerostat.daemon.thinking import Thinker
+from aerostat.daemon.thinking import Guide, Thinker
 from aerostat.daemon.tick import ReadHost, Ticker
 from aerostat.daemon.waking import Waking
 from aerostat.engine.settings import Settings
@@ -59,6 +59,7 @@ class Manager:
         journal: JournalLike | None = None,
         save_file: SaveFile | None = None,
         settings: Settings | None = None,
+        guide: Guide | None = None,
         host_name: str = "localhost",
     ) -> None:
         self.watchers: list[Watcher] = []
@@ -72,7 +73,7 @@ class Manager:
             host=host,
             clock=self._clock,
             journal=journal or NoJournal(),
-            thinker=Thinker(settings or Settings(), host_name),
+            thinker=Thinker(settings or Settings(), host_name, guide),
         )
         self._logbook = self._ticker.logbook
         self._save_file = save_file
@@ -91,6 +92,11 @@ class Manager:
     def connectors(self) -> Sequence[Connector]:
         """The connectors, in the order of the configuration."""
         return self._ticker.sampler.connectors
+
+    @property
+    def guide(self) -> Guide | None:
+        """The policy that is followed; None for the engine's own."""
+        return self._ticker.thinker.guide
 
     @property
     def recent_moves(self) -> deque[MoveRow]:
@@ -138,13 +144,18 @@ class Manager:
         self._waking.wake()
 
     def change(
-        self, config: Config, connectors: Sequence[Connector], settings: Settings, problem: str
+        self,
+        config: Config,
+        connectors: Sequence[Connector],
+        settings: Settings,
+        guide: Guide | None,
+        problem: str,
     ) -> None:
         """Go by `config` from the next tick on; `problem` is what of it waits for the next start.
 
         Connectors that are here already keep their connections.
         """
-        self._ticker.change(config, connectors, settings)
+        self._ticker.change(config, connectors, settings, guide)
         self._config_loaded = self._clock.wall()
         self.config_problem = problem
         self._logbook.record("reloaded", problem)

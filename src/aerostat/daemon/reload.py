@@ -14,6 +14,7 @@ from aerostat.daemon.connectors import reconnected
 from aerostat.daemon.host_keeper import HostKeeper
 from aerostat.daemon.manager import Manager
 from aerostat.daemon.names import clean_text
+from aerostat.daemon.policies import guide
 from aerostat.daemon.settings import settings_of
 from aerostat.errors import AerostatError, UsageError
 
@@ -42,6 +43,7 @@ class Reloader:
             new = self._read()
             if not new.connector:
                 raise UsageError("no guests are named: there is no [[connector]]")
+            guided = self._manager.guide if new.policy == old.policy else guide(new.policy)
             connectors = reconnected(old, self._manager.connectors, new)
             backstop = self._host.change(new)
         except AerostatError as error:
@@ -53,7 +55,7 @@ class Reloader:
         # What was made at the start is shown as it is, until it is made anew.
         kept = {key: getattr(self._first, key) for key in _AT_START}
         config = msgspec.structs.replace(new, **kept)
-        self._manager.change(config, connectors, settings_of(config), problem)
+        self._manager.change(config, connectors, settings_of(config), guided, problem)
         self._manager.tell("memory.high", backstop)
         log.info("the configuration was reloaded")
         return problem or None

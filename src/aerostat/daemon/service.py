@@ -18,6 +18,7 @@ from aerostat.daemon.host_keeper import HostKeeper
 from aerostat.daemon.journal.recording import about
 from aerostat.daemon.journal.writer import Journal
 from aerostat.daemon.manager import Manager, Watcher
+from aerostat.daemon.policies import guide
 from aerostat.daemon.protect import notify, protect
 from aerostat.daemon.reload import Reloader
 from aerostat.daemon.savefile import Lock, SaveFile
@@ -87,6 +88,7 @@ async def serve(
             journal=await stack.enter_async_context(_journal(config, settings)),
             save_file=SaveFile(config.state_path / "state.json"),
             settings=settings,
+            guide=guide(config.policy),
         )
         if read_config is not None:
             manager.reloader = Reloader(manager, host, read_config).reload
@@ -158,7 +160,7 @@ async def _journal(config: Config, settings: Settings) -> AsyncIterator[Journal 
         keep_hours=config.journal.keep_hours,
         keep_days=config.journal.keep_days,
         keep_size=config.journal.keep_size,
-        about=about(settings, manage=config.manage),
+        about=about(settings, manage=config.manage, policy=config.policy),
     )
     journal.start()
     try:

@@ -26,7 +26,7 @@ from aerostat.daemon.requests import Requests
 from aerostat.daemon.rows import Look, Picture, host_rows
 from aerostat.daemon.sampler import Sampler, Seen
 from aerostat.daemon.snapshot import ReservationRow, Rows, Snapshot
-from aerostat.daemon.thinking import Step, Thinker
+from aerostat.daemon.thinking import Guide, Step, Thinker
 from aerostat.engine.accounts import SETTLED
 from aerostat.engine.plan import Move, Plan, Reason
 from aerostat.engine.settings import Settings
@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 _MOST_MOVERS = 32
 # As many guests are named in one sentence.
 _MOST_NAMES = 5
+# A policy that fails, fails at every tick; it is told so often, seconds.
+_TELL_EVERY = 60.0
 _WAITING = (Reason.NOT_COVERED, Reason.GROW_DISTRESS, Reason.GROW_NEED)
 
 ReadHost = Callable[[int], HostReading]
@@ -74,11 +76,19 @@ class Ticker:
         self._host: HostReading | None = None
         self._meters: dict[str, RateMeter] = {}
         self._ticks = 0
+        self._told_of_policy = -np.inf
 
-    def change(self, config: Config, connectors: Sequence[Connector], settings: Settings) -> None:
+    def change(
+        self,
+        config: Config,
+        connectors: Sequence[Connector],
+        settings: Settings,
+        guide: Guide | None,
+    ) -> None:
         """Go by `config` from the next tick on."""
         self.config = config
         self.thinker.settings = settings
+        self.thinker.follow(guide)
         self.promises = Promises(config)
         self.pace = Pace(config.interval, settings.fresh_for)
         self.requests.limit = config.request_timeout
@@ -208,12 +218,25 @@ class Ticker:
                 now, wall, self._host, guests, promises, orders, manage=manage
             )
             self.logbook.solve("engine")
+            self._tell_of_policy(now)
         except Exception as error:  # without a decision the rest of the tick is still worth having
             text = clean_text(f"no decision: {type(error).__name__}: {error}")
             self.logbook.say("engine", text)
             log.debug("step failed", exc_info=True)
             return None
         return step
+
+    def _tell_of_policy(self, now: float) -> None:
+        """Say that somebody else's policy failed, now and then; each time it may say otherwise."""
+        thinker = self.thinker
+        if not thinker.problem:
+            self.logbook.solve("policy")
+        elif not 0 <= now - self._told_of_policy < _TELL_EVERY:
+            self._told_of_policy = now
+            name, times = thinker.policy, thinker.failures
+            count = "once" if times == 1 else f"{times} times"
+            text = f"{name} failed ({count}), and the engine's own decides: {thinker.problem}"
+            self.logbook.say("policy", text)
 
     async def _act(self, plan: Plan, now: float, wall: float) -> None:
         if self.config.manage:

@@ -1,6 +1,6 @@
 """Reading the configuration: TOML to frozen structures, or a mistake with its line.
 
-Touches the files that it is given.
+Touches the files that it is given, and loads the policy that is named, to say whether it is there.
 """
 
 import difflib
@@ -114,7 +114,19 @@ def _build(table: Mapping[str, Any], source: Source) -> Config:
     for rule in rules_of(config):
         if not rule.holds:
             raise source.error(rule.place, f"must be {rule.right}")
+    if "policy" in table:
+        _check_policy(config.policy, source)
     return config
+
+
+def _check_policy(spec: str, source: Source) -> None:
+    # Imported here: the policies need the engine, and most configurations name none.
+    from aerostat.daemon.policies import guide  # noqa: PLC0415
+
+    try:
+        guide(spec)
+    except UsageError as error:
+        raise source.error(("policy",), str(error)) from error
 
 
 _Section = TypeVar("_Section", bound=msgspec.Struct)

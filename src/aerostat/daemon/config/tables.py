@@ -158,12 +158,14 @@ class Config(msgspec.Struct, frozen=True):
     """Everything that the manager is told. Times are seconds.
 
     `mode` is ``need`` (memory is taken only while it is needed) or ``density`` (what is idle is
-    always taken). `sample_timeout` is how long one round of samples may take (half the interval
-    unless said), `request_timeout` how long a guest's monitor has to take a new target.
+    always taken). `policy` names who says which sizes guests should have. `sample_timeout` is how
+    long one round of samples may take (half the interval unless said), `request_timeout` how long a
+    guest's monitor has to take a new target.
     """
 
     manage: bool = False
     mode: Literal["need", "density"] = "need"
+    policy: str = "aerostat"
     interval: float = 1.0
     sample_timeout: float | None = None
     request_timeout: float = 2.0

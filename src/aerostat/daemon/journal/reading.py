@@ -51,6 +51,8 @@ class Run(NamedTuple):
     settings: Settings
     unlike: tuple[str, ...]
     """Settings that only one of the recorder's engine and this one knows."""
+    policy: str = "aerostat"
+    """What the policy was called."""
 
 
 class Tick(NamedTuple):
@@ -238,4 +240,5 @@ def _run(number: int, monotonic: float, wall: float, about: str) -> Run:
         manage=values.get("mode", "manage") != "observe",
         settings=settings,
         unlike=tuple(sorted(known ^ set(recorded))) if recorded else (),
+        policy=str(values.get("policy", "aerostat")),
     )

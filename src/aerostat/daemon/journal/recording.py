@@ -41,13 +41,16 @@ class Observation(NamedTuple):
     guests: Guests
     names: tuple[str, ...] = ()
     """In the order of the guests' keys; empty where they are not known."""
+    wishes: FloatArray | None = None
+    """The sizes that another policy wished, bytes, NaN for none; None where there was no other."""
 
 
 class Thought(NamedTuple):
     """What one step made of an observation, with the settings that it had.
 
     `before` and `after` are the manager's states around it. `manage` is false for a manager that
-    only observes, whose `after` is without what the plan would have asked.
+    only observes, whose `after` is without what the plan would have asked. `policy` is the name of
+    the one that was followed.
     """
 
     before: State
@@ -55,6 +58,7 @@ class Thought(NamedTuple):
     plan: Plan
     settings: Settings
     manage: bool
+    policy: str = "aerostat"
 
 
 class Decided(NamedTuple):
@@ -92,10 +96,10 @@ def weigh_state(state: State) -> int:
     return state.statistics.nbytes * 3
 
 
-def about(settings: Settings, *, manage: bool) -> str:
+def about(settings: Settings, *, manage: bool, policy: str = "aerostat") -> str:
     """Return as JSON what all ticks of a run share: the settings and who decided."""
     mode = "manage" if manage else "observe"
-    values = {"version": __version__, "mode": mode, "settings": settings}
+    values = {"version": __version__, "mode": mode, "policy": policy, "settings": settings}
     return msgspec.json.encode(values).decode()
 
 
@@ -115,6 +119,8 @@ def pack_sample(observation: Observation, decided: Decided | None = None) -> byt
     columns: dict[str, Any] = {name: _plain(getattr(guests, name)) for name in fresh}
     # A host's own column may have the name of a guest's (`pressure`): they are kept apart.
     columns["of_hosts"] = {name: _plain(getattr(hosts, name)) for name in _HOST_COLUMNS}
+    if observation.wishes is not None:
+        columns["wishes"] = _plain(observation.wishes)
     if decided is not None:
         columns["decided"] = {
             name: _plain(column) if isinstance(column, np.ndarray) else column
@@ -142,9 +148,10 @@ def unpack(
         guests = _guests(fixed, fixed | fresh)
         names = tuple(fixed.get("names", ()))
         decided = _decided(fresh.get("decided"))
+        wishes = _column(fresh["wishes"]) if "wishes" in fresh else None
     except (KeyError, TypeError, ValueError, zlib.error, msgspec.DecodeError) as error:
         raise UsageError(f"a record that cannot be read: {error}") from error
-    return Observation(time, wall, hosts, guests, names), decided
+    return Observation(time, wall, hosts, guests, names, wishes), decided
 
 
 def pack_state(state: State) -> bytes:

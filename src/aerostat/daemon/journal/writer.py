@@ -125,7 +125,7 @@ class Journal:
         self._notes: deque[Note] = deque()
         self._weight = 0
         self._count = 0
-        self._run: tuple[Settings | None, bool, str] = (None, False, about)
+        self._run: tuple[Settings | None, bool, str, str] = (None, False, "", about)
         self._known: State | None = None
         self._known_since = 0.0
         self._trouble = ""
@@ -185,10 +185,10 @@ class Journal:
             waiting.state = thought.before
             self._known_since = now
         self._known = thought.after
-        settings, manage, text = self._run
-        if settings is not thought.settings or manage != thought.manage:
-            text = about(thought.settings, manage=thought.manage)
-            self._run = (thought.settings, thought.manage, text)
+        settings, *rest, text = self._run
+        if settings is not thought.settings or rest != [thought.manage, thought.policy]:
+            text = about(thought.settings, manage=thought.manage, policy=thought.policy)
+            self._run = (thought.settings, thought.manage, thought.policy, text)
         waiting.about = text
         waiting.plan = thought.plan
 

@@ -34,8 +34,10 @@ class Policy(Protocol):
 
     name: ClassVar[str]
     """What it is called on the command line."""
-    interval: float
-    """Seconds between two of its steps."""
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two of its steps."""
 
     def start(self) -> Any:
         """Return what a manager remembers that has seen nothing."""

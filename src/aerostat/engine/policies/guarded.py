@@ -33,8 +33,10 @@ _Columns = TypeVar("_Columns", Guests, Hosts)
 class Consulted:
     """What is remembered of a policy that is consulted, from one step to the next."""
 
-    memory: Any
+    memory: Any = None
     """The policy's own."""
+    begun: bool = False
+    """Whether it has any."""
     asked: float = np.nan
     """When it was last asked, monotonic seconds."""
     keys: tuple[str, ...] = ()
@@ -54,11 +56,6 @@ class Advice(NamedTuple):
     """None where it failed."""
     problem: str
     """How it failed, or ""."""
-
-
-def begin(policy: Policy) -> Consulted:
-    """Return what is remembered of a policy that was never asked. It may raise anything."""
-    return Consulted(policy.start())
 
 
 def consult(policy: Policy, before: Consulted, now: float, hosts: Hosts, guests: Guests) -> Advice:
@@ -85,7 +82,8 @@ def _follow(before: Consulted, guests: Guests) -> Consulted:
 
 def _ask(policy: Policy, before: Consulted, now: float, hosts: Hosts, guests: Guests) -> Consulted:
     shown = _shown(guests.sane())
-    memory, decided = policy.step(before.memory, now, _shown(hosts.sane()), shown)
+    known = before.memory if before.begun else policy.start()
+    memory, decided = policy.step(known, now, _shown(hosts.sane()), shown)
     said = np.array(decided.target_size, dtype=np.float64)
     if said.shape != (len(guests),):
         raise ValueError(f"{said.shape} sizes for {len(guests)} guests")
@@ -99,6 +97,7 @@ def _ask(policy: Policy, before: Consulted, now: float, hosts: Hosts, guests: Gu
     return replace(
         before,
         memory=memory,
+        begun=True,
         asked=now,
         keys=guests.keys,
         decided=decided,
@@ -156,7 +155,7 @@ class Guarded:
 
     def start(self) -> GuardedMemory:
         """Return the memory of a manager that has seen nothing."""
-        return GuardedMemory(State.empty(), begin(self.policy))
+        return GuardedMemory(State.empty(), Consulted())
 
     def step(
         self, memory: GuardedMemory, now: float, hosts: Hosts, guests: Guests
