@@ -1,0 +1,66 @@
+"""Writes a report into a directory: the page, its pictures, and the rows in three formats."""
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from aerostat.errors import MissingError
+from aerostat.simulator.report.figures import figures
+from aerostat.simulator.report.page import page
+from aerostat.simulator.report.rows import Row, Study
+
+_COLUMNS = [field.name for field in fields(Row)]
+
+
+def write(study: Study, directory: Path) -> Path:
+    """Write all of a report into `directory`, which is made where there is none.
+
+    Return the page's path. Raises `MissingError` without pyarrow, `OSError`.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    write_parquet(study.rows, directory / "results.parquet")
+    with (directory / "results.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(plain(row) for row in study.rows)
+    (directory / "results.json").write_text(
+        json.dumps(to_json(study), indent=2) + "\n", encoding="utf-8"
+    )
+    for figure in figures(study):
+        (directory / f"{figure.name}.svg").write_text(figure.svg(), encoding="utf-8")
+    index = directory / "index.html"
+    index.write_text(page(study), encoding="utf-8")
+    return index
+
+
+def plain(row: Row) -> dict[str, Any]:
+    """Return a row as numbers and text; its seeds as text, ``1 2 3``."""
+    return asdict(row) | {"part": str(row.part), "seeds": " ".join(map(str, row.seeds))}
+
+
+def to_json(study: Study) -> dict[str, Any]:
+    """Return what was run and its rows, for JSON; sizes are bytes, times seconds."""
+    return {
+        "command": study.command,
+        "version": study.version,
+        "scenario": study.scenario,
+        "notes": list(study.notes),
+        "families": study.words,
+        "rows": [plain(row) for row in study.rows],
+    }
+
+
+def write_parquet(rows: Sequence[Row], path: Path) -> None:
+    """Write rows as Parquet. Raises `MissingError` where pyarrow is not installed."""
+    try:
+        import pyarrow as pa  # noqa: PLC0415 - heavy, and only for who wants a report
+        from pyarrow import parquet  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingError(
+            "a report needs pyarrow; install it with: pip install 'aerostat[simulate]'"
+        ) from error
+    table = pa.Table.from_pylist([plain(row) for row in rows])
+    parquet.write_table(table, path)

@@ -1,0 +1,122 @@
+"""The tables of a report as words, for the terminal and for the page alike. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aerostat.simulator.report import palette
+from aerostat.simulator.report.rows import Row
+from aerostat.simulator.report.scales import format_number, format_share
+from aerostat.simulator.report.sums import LIMIT, Line, Mean, best_rival
+from aerostat.units import format_size
+
+_ABSENT = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Titles and cells; `words` say what the columns are. The first column is the policy's."""
+
+    title: str
+    titles: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    words: str
+
+    def is_ours(self, row: tuple[str, ...]) -> bool:
+        """Say whether a row is our policy's."""
+        return palette.family_name(row[0]) == palette.OURS
+
+
+def family_table(title: str, lines: Sequence[Line]) -> Table:
+    """Return a table of one family: how many guests each policy holds, and what they suffer."""
+    dense = any(line.density for line in lines)
+    titles = ("policy", *(("guests", "of static", "p99") if dense else ()))
+    titles += (
+        "harm",
+        *(() if dense else ("p99",)),
+        "kills",
+        "faults/h",
+        "read/h",
+        "moves/h",
+        "held",
+    )
+    rows = []
+    for line in lines:
+        row = line.shown
+        cells = [line.policy]
+        if dense:
+            cells += _dense_cells(line)
+        cells.append(format_share(row.mean_slowdown))
+        if not dense:
+            cells.append(format_share(row.p99_slowdown))
+        rows.append((*cells, *_counts(row)))
+    return Table(title, titles, tuple(rows), _words(lines, dense=dense))
+
+
+def _dense_cells(line: Line) -> list[str]:
+    row = line.density
+    if row is None:
+        return [_ABSENT] * 3
+    return [str(row.guests), _ratio(line.ratio), format_share(row.p99_slowdown)]
+
+
+def _ratio(ratio: float | None) -> str:
+    return _ABSENT if ratio is None else f"{ratio:.2f}x"
+
+
+def _counts(row: Row) -> list[str]:
+    return [
+        f"{row.kills:.0f}",
+        format_number(round(row.per_hour(row.major_faults))),
+        format_size(row.per_hour(row.block_reads)),
+        format_number(round(row.per_hour(row.moves))),
+        format_size(row.mean_held),
+    ]
+
+
+def _words(lines: Sequence[Line], *, dense: bool) -> str:
+    counts = "of a guest in an hour: major faults, disk reads, moves of its balloon"
+    if not dense:
+        return f"harm: mean slowdown; p99: of the 99th of 100 guests; kills: OOM; {counts}."
+    equal = next((line.equal for line in lines if line.equal), None)
+    rival = best_rival(line.density for line in lines if line.density)
+    among = "at that density"
+    if equal is not None:
+        whose = f", the density of {rival.policy}" if rival and rival.guests == equal.guests else ""
+        among = f"among {equal.guests} guests{whose}"
+    return (
+        f"guests: the most of which the 99th of 100 is slowed down by {format_share(LIMIT)} "
+        f"at most (p99), without an OOM kill. Then, {among}: harm: mean slowdown; kills: OOM; "
+        f"{counts}."
+    )
+
+
+def mean_table(title: str, means: Sequence[Mean], families: int) -> Table:
+    """Return a table of all families together."""
+    dense = any(mean.ratio for mean in means)
+    titles = ("policy", *(("of static", "of the gap") if dense else ()), "harm", "kills")
+    rows = []
+    for mean in means:
+        cells = [mean.policy]
+        if dense:
+            cells += [_ratio(mean.ratio), _ABSENT if mean.gap is None else f"{mean.gap:.0%}"]
+        rows.append((*cells, format_share(mean.harm), f"{mean.kills:.0f}"))
+    words = f"Geometric means over {families} families; kills: OOM, their sum."
+    if dense:
+        words += (
+            " of static: guests, of those that static sizes hold; of the gap: how much of the way "
+            "from static sizes to the oracle, which knows the future, that is."
+        )
+    return Table(title, titles, tuple(rows), words)
+
+
+def text_lines(table: Table) -> list[str]:
+    """Return a table as lines of aligned text: its titles, then its rows."""
+    cells = [tuple(title.upper() for title in table.titles), *table.rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if place else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in cells
+    ]
