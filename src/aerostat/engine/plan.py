@@ -186,9 +186,15 @@ class Plan:
     def sentence(self, row: int) -> str:
         """Return the sentence on the guest in `row`."""
         reason = Reason(int(self.reason[row]))
-        if np.isnan(self.wished[row]) or reason not in _BY_WISH:
-            return _SENTENCES[reason].format_map(_Words(self, row))
-        return _BY_WISH[reason].format_map(_Words(self, row)) + self.why_wished(row)
+        if reason in _BY_WISH and self._follows_wish(row):
+            return _BY_WISH[reason].format_map(_Words(self, row)) + self.why_wished(row)
+        return _SENTENCES[reason].format_map(_Words(self, row))
+
+    def _follows_wish(self, row: int) -> bool:
+        """Tell whether a move goes where another policy wishes: it may be the safeguards' own."""
+        wish, size, target = self.wished[row], self.guest_size[row], self.target_size[row]
+        still = np.isnan(target) and not np.isnan(wish)
+        return bool(still or (target < size and wish < size) or (target > size and wish > size))
 
     def _move(self, row: int) -> Move:
         return Move(
