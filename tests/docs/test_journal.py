@@ -14,7 +14,7 @@ from aerostat.cli import explain, history, replay
 from aerostat.daemon.journal.schema import OF_GUESTS, OF_HOSTS, prepare
 from aerostat.daemon.journal.writer import Journal
 from aerostat.replay.comparison import NOT_KNOWN
-from aerostat.replay.policies import POLICIES
+from aerostat.replay.policies import MODES
 from aerostat.units import GIB
 
 
@@ -51,5 +51,5 @@ def test_options_that_are_named_exist(told: Any) -> None:
     there = {name for command in commands for option in command.params for name in option.opts}
     named = set(re.findall(r"`?(--[a-z]+)", told.text))
     assert named <= there
-    assert all(f"`{name}`" in told.text or f"--policy {name}" in told.text for name in POLICIES)
+    assert all(f"`{name}`" in told.text or f"--policy {name}" in told.text for name in MODES)
     assert NOT_KNOWN in told.text

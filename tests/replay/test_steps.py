@@ -14,7 +14,7 @@ from aerostat.engine.conditions import Condition
 from aerostat.engine.settings import Settings
 from aerostat.errors import UsageError
 from aerostat.replay.comparison import Comparison, faithful_lines, other_lines
-from aerostat.replay.policies import POLICIES, change_of
+from aerostat.replay.policies import MODES, change_of, guide_of
 from aerostat.replay.steps import Change, Replayed, Replayer
 
 SOME = 20
@@ -142,7 +142,7 @@ def test_after_a_gap_nothing_is_guessed(copied: Path) -> None:
 
 
 def test_another_policy_is_asked_in_the_situation_that_there_was(journal: Path) -> None:
-    comparison = replayed(journal, POLICIES["density"])
+    comparison = replayed(journal, MODES["density"])
     assert comparison.faithful  # the recorded one is as it was
     first = comparison.unlike_other["fake:db"]
     assert first.one.target_size != first.other.target_size
@@ -153,7 +153,7 @@ def test_another_policy_is_asked_in_the_situation_that_there_was(journal: Path) 
 
 
 def test_the_same_policy_decides_the_same(journal: Path) -> None:
-    comparison = replayed(journal, POLICIES["need"], SOME)
+    comparison = replayed(journal, MODES["need"], SOME)
     assert comparison.unlike_other == {}
     assert other_lines(comparison, "need") == ["need would have decided the same at every step"]
 
@@ -180,21 +180,25 @@ def test_changes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "assignment", "message"),
+    ("assignment", "message"),
     [
-        ("wish", "cooldown=1", "no such policy: wish; there are: need, density"),
-        (None, "cooldwn=1", "no such setting: cooldwn; did you mean cooldown"),
-        (None, "cooldown", "not SETTING=VALUE: 'cooldown'"),
-        (None, "cooldown=soon", "cooldown takes a number from 0 on, not 'soon'"),
-        (None, "cooldown=-1", "takes a number from 0 on"),
-        (None, "cooldown=inf", "takes a number from 0 on"),
-        (None, "mode=wish", "mode is need or density"),
-        (None, "reserve_floor=lots", "not a size"),
+        ("cooldwn=1", "no such setting: cooldwn; did you mean cooldown"),
+        ("cooldown", "not SETTING=VALUE: 'cooldown'"),
+        ("cooldown=soon", "cooldown takes a number from 0 on, not 'soon'"),
+        ("cooldown=-1", "takes a number from 0 on"),
+        ("cooldown=inf", "takes a number from 0 on"),
+        ("mode=wish", "mode is need or density"),
+        ("reserve_floor=lots", "not a size"),
     ],
 )
-def test_wrong_changes(policy: str | None, assignment: str, message: str) -> None:
+def test_wrong_changes(assignment: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        change_of(policy, [assignment])
+        change_of(None, [assignment])
+
+
+def test_a_policy_that_there_is_not() -> None:
+    with pytest.raises(UsageError, match=r"no such policy: wish; .*\(or a mode: need, density\)"):
+        guide_of("wish")
 
 
 def test_a_state_comes_back_as_it_was(journal: Path) -> None:

@@ -9,6 +9,7 @@ from aerostat.cli.options import json_option
 
 if TYPE_CHECKING:
     from aerostat.daemon.journal.reading import JournalReader
+    from aerostat.daemon.thinking import Guide
     from aerostat.replay.comparison import Comparison
     from aerostat.replay.steps import Change
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 Examples:
   aerostat replay /var/lib/aerostat/journal.sqlite
   aerostat replay journal.sqlite --policy density
+  aerostat replay journal.sqlite --policy mom:host_free=0.3
+  aerostat replay journal.sqlite --policy ./my_policy.py:MyPolicy
   aerostat replay journal.sqlite --set cooldown=30 --set reserve_floor=64MiB --guest db1
   aerostat replay journal.sqlite --since '2026-11-23 14:00' --until 15:00 --json
 """,
@@ -28,7 +31,8 @@ Examples:
 @click.option(
     "--policy",
     metavar="NAME",
-    help="Ask another policy what it would have decided: need or density.",
+    help="Ask another policy what it would have decided: a mode of the engine's own (need or"
+    " density), or any policy that can be named, under the same safeguards.",
 )
 @click.option(
     "--set",
@@ -62,13 +66,13 @@ def command(
     from aerostat.cli.report import to_json
     from aerostat.daemon.journal.reading import JournalReader
     from aerostat.replay.comparison import NOT_KNOWN, faithful_lines, other_lines
-    from aerostat.replay.policies import change_of
+    from aerostat.replay.policies import change_of, guide_of
 
-    change = change_of(policy, assignments)
+    change, guide = change_of(policy, assignments), guide_of(policy)
     with JournalReader(journal) as reader:
         times = time_range(reader, since, until)
         only = None if guest is None else key_of(reader, guest)
-        comparison = compare(reader, change, times, only)
+        comparison = compare(reader, change, guide, times, only)
     label = ", ".join([*([policy] if policy else []), *assignments])
     if as_json:
         values = comparison.to_json()
@@ -86,6 +90,7 @@ def command(
 def compare(
     reader: "JournalReader",
     change: "Change | None",
+    guide: "Guide | None",
     times: tuple[float, float],
     only: str | None,
 ) -> "Comparison":
@@ -96,7 +101,7 @@ def compare(
 
     first, last = reader.bounds(*times)
     start = reader.state_before(first) or first
-    replayer, comparison = Replayer(reader.runs(), change), Comparison(only)
+    replayer, comparison = Replayer(reader.runs(), change, guide), Comparison(only)
     for tick in shown_on_the_way(reader.ticks(start, last), "replaying", last - start + 1):
         replayed = replayer.feed(tick)
         if replayed is not None and tick.id >= first:

@@ -71,6 +71,9 @@ class Comparison:
     skipped: int = 0
     states: int = 0
     unlike_states: int = 0
+    failures: int = 0
+    """Steps at which the other policy failed, and the engine's own was asked instead."""
+    problem: str = ""
     began: float | None = None
     ended: float | None = None
     runs: set[int] = field(default_factory=set)
@@ -116,6 +119,7 @@ class Comparison:
         self.skipped = replayer.skipped
         self.states = replayer.states
         self.unlike_states = replayer.unlike_states
+        self.failures, self.problem = replayer.failures, replayer.problem
 
     @property
     def faithful(self) -> bool:
@@ -136,6 +140,8 @@ class Comparison:
             "runs": len(self.runs),
             "versions": sorted(self.versions),
             "settings_unlike": sorted(self.unlike),
+            "failures": self.failures,
+            "problem": clean_text(self.problem) if self.problem else None,
             "unlike_recorded": [_plain(one) for one in self.unlike_recorded.values()],
             "unlike_other": [
                 _plain(one) | {"steps": self.differences[one.key]}
@@ -187,9 +193,17 @@ def other_lines(comparison: Comparison, label: str) -> list[str]:
     first = comparison.unlike_other
     if not comparison.steps:
         return []
+    failed = []
+    if comparison.failures:
+        often = f"{comparison.failures} of {comparison.steps} steps"
+        why = clean_text(comparison.problem)
+        failed = [f"{label} failed at {often}, and the engine's own policy decided instead: {why}"]
     if not first:
-        return [f"{label} would have decided the same at every step"]
-    lines = [f"with {label}, these are each guest's first decisions that would have been others:"]
+        return [*failed, f"{label} would have decided the same at every step"]
+    lines = [
+        *failed,
+        f"with {label}, these are each guest's first decisions that would have been others:",
+    ]
     for one in sorted(first.values(), key=lambda one: one.wall):
         count = comparison.differences[one.key]
         often = f"(another at {count} of {comparison.steps} steps)"

@@ -1,36 +1,53 @@
-"""Other policies to replay with: by name, or setting by setting. Pure."""
+"""Other policies to replay with: by name, or setting by setting.
+
+Loads a policy that is not the engine's own, as `aerostat.daemon.policies` does.
+"""
 
 import difflib
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any
 
+from aerostat.daemon.policies import find
+from aerostat.daemon.thinking import Guide
 from aerostat.engine.settings import Settings
 from aerostat.errors import UsageError
 from aerostat.replay.steps import Change
 from aerostat.units import parse_size
 
-POLICIES: dict[str, Change] = {
+MODES: dict[str, Change] = {
     "need": lambda settings: replace(settings, mode="need"),
     "density": lambda settings: replace(settings, mode="density"),
 }
-"""What each policy makes of recorded settings."""
+"""What each mode of the engine's own policy makes of recorded settings."""
+
+
+def guide_of(policy: str | None) -> Guide | None:
+    """Return the policy of this name; None for a mode of the engine's own, and for None.
+
+    Raises `UsageError`.
+    """
+    if policy is None or policy in MODES:
+        return None
+    try:
+        return Guide(policy, find(policy))
+    except UsageError as error:
+        raise UsageError(f"{error} (or a mode: {', '.join(MODES)})") from error
 
 
 def change_of(policy: str | None, assignments: Sequence[str]) -> Change | None:
     """Return what makes the other settings; None where nothing is to be other.
 
-    `assignments` are ``SETTING=VALUE``: seconds, fractions, or sizes with a unit. Raises
-    `UsageError`.
+    `policy` is a mode, or what `guide_of` finds, which changes no setting. `assignments` are
+    ``SETTING=VALUE``: seconds, fractions, or sizes with a unit. Raises `UsageError`.
     """
-    if policy is not None and policy not in POLICIES:
-        raise UsageError(f"no such policy: {policy}; there are: {', '.join(POLICIES)}")
     values = dict(_assignment(text) for text in assignments)
     if policy is None and not values:
         return None
+    mode = MODES.get(policy or "")
 
     def change(settings: Settings) -> Settings:
-        return replace(POLICIES[policy](settings) if policy else settings, **values)
+        return replace(mode(settings) if mode else settings, **values)
 
     return change
 

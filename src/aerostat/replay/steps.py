@@ -2,7 +2,7 @@
 
 `step` is pure, and a journal has what it was fed and now and then the state that it had. So the
 same settings give the same decisions, bit for bit; and another policy can be asked at each tick
-what it would have done in the situation that there was. Pure.
+what it would have done in the situation that there was, under the same safeguards. Pure.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,12 +13,14 @@ import numpy as np
 
 from aerostat.daemon.journal.reading import Run, Tick
 from aerostat.daemon.journal.recording import Decided
-from aerostat.daemon.thinking import unasked
+from aerostat.daemon.thinking import OURS, Guide, unasked
 from aerostat.engine.observation import BoolArray, FloatArray
 from aerostat.engine.plan import Plan
+from aerostat.engine.policies.guarded import Consulted, consult
 from aerostat.engine.settings import Settings
 from aerostat.engine.state import COLUMNS, State
 from aerostat.engine.step import step
+from aerostat.engine.wishes import Wishes
 
 Change = Callable[[Settings], Settings]
 """Makes another policy's settings of those that were recorded."""
@@ -63,15 +65,26 @@ class Replayer:
 
     `skipped` counts ticks that nothing leads to (the first after a gap, until a state was kept),
     `states` how often a kept state could be compared with the one at hand, and
-    `unlike_states` how often it was another.
+    `unlike_states` how often it was another. With a `change` of settings, or a `guide`, which is
+    another policy, there is something to compare with; `failures` counts how often that policy
+    failed, and `problem` says how it did first.
     """
 
-    def __init__(self, runs: Mapping[int, Run], change: Change | None = None) -> None:
+    def __init__(
+        self,
+        runs: Mapping[int, Run],
+        change: Change | None = None,
+        guide: Guide | None = None,
+    ) -> None:
         self.skipped = 0
         self.states = 0
         self.unlike_states = 0
+        self.failures = 0
+        self.problem = ""
         self._runs = runs
         self._change = change
+        self._guide = guide
+        self._consulted = Consulted()
         self._state: State | None = None
         self._other = State.empty()
         self._last: Tick | None = None
@@ -85,18 +98,33 @@ class Replayer:
             self.skipped += 1
             return None
         seen = tick.observation
-        state, plan = step(self._state, seen.time, seen.hosts, seen.guests, run.settings)
+        recorded = _recorded_wishes(tick, run)
+        state, plan = step(self._state, seen.time, seen.hosts, seen.guests, run.settings, recorded)
         self._state = state if run.manage else unasked(state)
         other = None
-        if self._change is not None:
-            settings = self._change(run.settings)
-            learned, other = step(self._other, seen.time, seen.hosts, seen.guests, settings)
+        if self._change is not None or self._guide is not None:
+            settings = self._change(run.settings) if self._change else run.settings
+            wishes = self._wishes(tick) if self._guide else recorded
+            learned, other = step(self._other, seen.time, seen.hosts, seen.guests, settings, wishes)
             self._other = _in_this_world(self._state, learned)
         return Replayed(tick, run, plan, other)
+
+    def _wishes(self, tick: Tick) -> Wishes | None:
+        """Return what the other policy wishes; None for the engine's own, and where it fails."""
+        if self._guide is None or self._guide.spec == OURS:
+            return None
+        seen = tick.observation
+        advice = consult(self._guide.policy, self._consulted, seen.time, seen.hosts, seen.guests)
+        self._consulted = advice.consulted
+        self.failures += advice.wishes is None
+        self.problem = self.problem or advice.problem
+        return advice.wishes
 
     def _take_up(self, tick: Tick) -> None:
         """Go on from the tick before, or from the state that was kept with this one."""
         follows = self._last is not None and _follows(self._last, tick)
+        if not follows:
+            self._consulted = Consulted()
         if tick.state is not None:
             if follows and self._state is not None and tick.why == "due":
                 self.states += 1
@@ -109,6 +137,12 @@ class Replayer:
             self._state = self._other = State.empty()
         elif not follows:
             self._state = None
+
+
+def _recorded_wishes(tick: Tick, run: Run) -> Wishes | None:
+    """Return what the policy that was followed wished; its words are kept with moves only."""
+    size = tick.observation.wishes
+    return None if size is None else Wishes(size, lambda _: f"policy {run.policy} wished it")
 
 
 def _follows(last: Tick, tick: Tick) -> bool:
