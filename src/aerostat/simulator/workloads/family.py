@@ -78,6 +78,7 @@ class Machine(NamedTuple):
 def machine(
     rng: np.random.Generator,
     *,
+    size: int | None = None,
     smallest: int = 512 * MIB,
     grow_rates: tuple[float, float] = (64 * MIB, 256 * MIB),
     deflating: float = 0.25,
@@ -85,12 +86,13 @@ def machine(
 ) -> Machine:
     """Draw a machine: a third have swap, half report free pages.
 
-    `deflating` is the share of those whose balloon deflates on OOM, `guarantee` the share of its
-    size that is each one's.
+    Its size is drawn, from `smallest` on, where it is not given. `deflating` is the share of those
+    whose balloon deflates on OOM, `guarantee` the share of its size that is each one's.
     """
     sizes = np.array([size for size in _SIZES if size >= smallest])
     weights = np.array([_SIZES[int(size)] for size in sizes])
-    size = int(rng.choice(sizes, p=weights / weights.sum()))
+    drawn = int(rng.choice(sizes, p=weights / weights.sum()))
+    size = drawn if size is None else size
     swaps, deflates, reports = rng.random(3)
     slow, fast = np.log(grow_rates)
     return Machine(
