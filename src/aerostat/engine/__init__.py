@@ -12,7 +12,9 @@ The rooms, in the order in which a figure passes through them:
 =============  ================================================================================
 observation    what goes in: the columns of hosts and guests
 state          what was learned before: versioned, saved, loaded
-estimates      demand, reserve, pressure and confidence of each guest
+estimates      demand, reserve and confidence of each guest
+files          what it keeps of files: how much that is, and what it is worth
+pressure       how much it suffers, and what that shows in
 accounts       size, held and outstanding memory, the ledger of grants, what is reserved
 strain         how the host itself fares, whatever its budget says
 convergence    how each balloon moves: its speed, and whether it gets on

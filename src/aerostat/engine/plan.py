@@ -13,8 +13,8 @@ import numpy as np
 
 from aerostat.engine.accounts import Accounts
 from aerostat.engine.conditions import Condition
-from aerostat.engine.estimates import Cause
 from aerostat.engine.observation import FloatArray, Hosts, IntArray
+from aerostat.engine.pressure import Cause
 from aerostat.units import format_size
 
 

@@ -26,7 +26,8 @@ class Settings:
     """No guest keeps less idle than this: the kernel's own watermarks and a shell need it."""
 
     reserve_share: float = 0.06
-    """... nor less than this fraction of its maximum: large guests allocate in larger strides."""
+    """A guest of which nothing is known yet is taken for one that grew by this fraction of its
+    maximum."""
 
     reserve_ceiling_share: float = 0.25
     """However bursty a guest was, its reserve stays below this fraction of its maximum."""
@@ -126,8 +127,29 @@ class Settings:
     useless_for: float = 600.0
     """A guest whose balloon frees nothing is left alone for this long, then tried again."""
 
-    reads_memory: float = 60.0
-    """Time constant with which is learned what a guest usually reads from its disks."""
+    reads_memory: float = 8.0
+    """Time constant over which reads from the disk are averaged."""
+
+    reads_harm: float = 1.0 * MIB
+    """Reads a second, beyond what must be read, that are worth memory: a disk gives some
+    hundred times that, so this is less than one percent of a guest's time."""
+
+    worth_memory: float = 300.0
+    """Time constant with which the worth of files is forgotten, and so tried again."""
+
+    worth_lead: float = 0.05
+    """A guest is given more for its files by at most this fraction of its maximum at a time, so
+    that what it is worth can be seen."""
+
+    vain_share: float = 0.2
+    """Memory given for files in vain: after this fraction of the maximum two thirds of what is
+    read count as what must be read anyway."""
+
+    scarce_free: int = 16 * MIB
+    """With less free than this a kernel may be reclaiming, ..."""
+
+    scarce_free_share: float = 0.01
+    """... and this fraction of the maximum."""
 
     host_floor_share: float = 0.02
     """Guests may not have the memory that would leave the host less available than this fraction

@@ -51,8 +51,14 @@ class State:
     """Memory in use that the guest could not give without harm."""
     growth: FloatArray
     """Bytes by which demand grew within one reaction time, at its recent worst."""
+    programs: FloatArray
+    """What programs and the kernel are thought to use; NaN where the guest says it itself."""
+    worth: FloatArray
+    """How much should be kept for files, bytes, though it could be given."""
     read_rate: FloatArray
-    """What it usually reads from its disks, bytes a second."""
+    """What it reads from its disks lately, bytes a second."""
+    read_floor: FloatArray
+    """What of that it must read, whatever it is given."""
     pressure: FloatArray
     """0 (none) to 1 (the guest does little else than look for memory)."""
     cause: FloatArray
@@ -166,7 +172,7 @@ COLUMNS = tuple(
     field.name for field in fields(State) if field.name not in {"keys", "hosts", "stepped"}
 )
 _FROM_ZERO = {
-    "growth", "pressure", "granted", "overhead", "cause", "host_strain", "host_backed",
+    "pressure", "granted", "overhead", "cause", "host_strain", "host_backed",
 }  # fmt: skip
 
 

@@ -1,0 +1,146 @@
+"""What a guest keeps of files: how much that is, and what it is worth.
+
+**How much** there is, a driver with ten tags says itself: its kernel's own estimate of available
+memory counts what could be dropped. Of one with six only free memory is known, and files look like
+use. So what is *in use* is followed from what can be seen: what is taken while memory is free and
+was not read from the disk is taken by programs; while none is free, programs can have taken no more
+than their faults say; and what becomes free without the balloon's doing they gave back. At first
+sight all counts as in use.
+
+**What it is worth** shows in reads from the disk. A guest's page cache is worth keeping as far as
+reads grow when it shrinks; a stream of files gains nothing by any amount of memory. So more is kept
+of files as long as more is read than *must* be, as fast as a cache can fill; and what is read still
+after that much memory was given for it is put down as what must be read anyway. Both are forgotten,
+and so tried again: the worth slowly, and what must be read as soon as less is.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from aerostat.balloon.abi import PAGE_SIZE
+from aerostat.balloon.statistics import Tag
+from aerostat.engine.observation import BoolArray, FloatArray, Guests
+from aerostat.engine.settings import Settings
+from aerostat.engine.state import State
+
+
+class Files(NamedTuple):
+    """One row a guest."""
+
+    idle: FloatArray
+    """What the guest could give, by what it says or by what is made of it, bytes."""
+    programs: FloatArray
+    """What programs and the kernel are thought to use where the guest does not say, else NaN."""
+    worth: FloatArray
+    """How much of what could be given should be kept for files, bytes."""
+    more: FloatArray
+    """What is read beyond what must be, bytes a second, now."""
+    block_reads: FloatArray
+    """What it had read from its disks when that was last told, ..."""
+    reads_time: FloatArray
+    """... and when that was: it is told less often than the rest."""
+    read_rate: FloatArray
+    """What it reads from them lately, bytes a second."""
+    read_floor: FloatArray
+    """What of that it must read, whatever it is given."""
+
+
+def follow_files(
+    state: State,
+    guests: Guests,
+    statistics: FloatArray,
+    new: BoolArray,
+    made: FloatArray,
+    settings: Settings,
+) -> Files:
+    """Return what is known of each guest's files.
+
+    `statistics` are the last plausible ones, `new` says where they are new, and `made` when.
+    """
+    counted = new & ~np.isnan(guests.block_reads)
+    elapsed = np.where(counted, made - np.minimum(state.reads_time, made), np.nan)
+    step = guests.block_reads - state.block_reads
+    known = (step >= 0) & (elapsed > 0)
+    read = np.where(known, step, 0.0)
+
+    idle = statistics[:, Tag.AVAILABLE_MEMORY]
+    silent = np.isnan(idle)
+    programs = state.programs
+    if silent.any():
+        programs = _programs(state, guests, statistics, new, read, settings)
+        used = np.minimum(programs, guests.guest_size)
+        idle = np.where(
+            silent, np.fmax(statistics[:, Tag.FREE_MEMORY], guests.guest_size - used), idle
+        )
+        programs = np.where(silent, programs, np.nan)
+
+    seconds = np.where(known, elapsed, 0.0)
+    # What was swapped out and comes back is no file.
+    back = np.fmax(statistics[:, Tag.SWAP_IN] - state.statistics[:, Tag.SWAP_IN], 0.0)
+    rate = np.maximum(read - np.where(new, back, 0.0), 0.0) / np.where(known, elapsed, 1.0)
+    before = state.read_rate
+    kept = np.exp(-seconds / settings.reads_memory)
+    lately = np.where(np.isnan(before), rate, rate + (before - rate) * kept)
+    lately = np.where(known, lately, before)
+    floor = np.fmin(np.nan_to_num(state.read_floor, nan=0.0), lately)
+    more = np.where(known, np.maximum(lately - floor, 0.0), 0.0)
+
+    worth, floor = _worth(state, guests, idle, more, floor, seconds, settings)
+    return Files(
+        idle=idle,
+        programs=programs,
+        worth=worth,
+        more=np.where(known, np.fmax(rate - before, 0.0), 0.0),
+        block_reads=np.where(counted, guests.block_reads, state.block_reads),
+        reads_time=np.where(counted, made, np.minimum(state.reads_time, made)),
+        read_rate=lately,
+        read_floor=floor,
+    )
+
+
+def _programs(
+    state: State,
+    guests: Guests,
+    statistics: FloatArray,
+    new: BoolArray,
+    read: FloatArray,
+    settings: Settings,
+) -> FloatArray:
+    """Return what programs and the kernel are thought to use."""
+    free, before = statistics[:, Tag.FREE_MEMORY], state.statistics[:, Tag.FREE_MEMORY]
+    used = guests.guest_size - free
+    given = guests.guest_size - state.sample_size
+    taken = used - (state.sample_size - before)
+    faults = statistics[:, Tag.MINOR_FAULTS] - state.statistics[:, Tag.MINOR_FAULTS]
+    faults = np.where(faults >= 0, faults, np.inf) * PAGE_SIZE
+    scarce = settings.scarce_free + settings.scarce_free_share * guests.max_size
+    ample = np.minimum(free, before) > scarce
+    grown = np.where(ample, np.fmin(taken - read, faults), faults)
+    freed = np.fmax(free - before - np.fmax(given, 0.0), 0.0)
+    after = state.programs + np.fmax(grown, 0.0) - freed
+    after = np.where(np.isnan(after), used, np.clip(after, 0.0, used))
+    return np.where(new, after, state.programs)
+
+
+def _worth(
+    state: State,
+    guests: Guests,
+    idle: FloatArray,
+    more: FloatArray,
+    floor: FloatArray,
+    seconds: FloatArray,
+    settings: Settings,
+) -> tuple[FloatArray, FloatArray]:
+    """Return what a guest's files are worth, and what it must read."""
+    worth = np.nan_to_num(state.worth, nan=0.0)
+    hurts = more > settings.reads_harm
+    # A cache fills no faster than is read; and what it has already is not too little.
+    wished = np.where(hurts, more * seconds, 0.0)
+    highest = np.nan_to_num(idle, nan=0.0) + settings.worth_lead * guests.max_size
+    raised = np.clip(worth + wished, worth, np.maximum(highest, worth))
+    after = np.where(hurts, raised, worth * np.exp(-seconds / settings.worth_memory))
+    given = np.fmax(idle - (state.sample_size - state.demand), 0.0)
+    given = np.where(hurts, given, 0.0) / (settings.vain_share * np.maximum(guests.max_size, 1.0))
+    floor = floor + more * (1.0 - np.exp(-np.nan_to_num(given, nan=0.0)))
+    return np.minimum(after, guests.max_size), floor
