@@ -56,6 +56,8 @@ class GuestSpec:
     shares: float = 1.0
     dialect: str = "16"
     """What its driver tells: a name of `aerostat.model.dialects`."""
+    silent_from: float = np.inf
+    """From when on it tells nothing more, so that what is known of it grows old, seconds."""
     plugs: tuple[Plug, ...] = ()
     migrations: tuple[Migration, ...] = ()
     node: int = 0

@@ -11,7 +11,7 @@ from pathlib import Path
 from aerostat.errors import UsageError
 from aerostat.simulator.traces import alibaba, azure, bitbrains, google, materna
 from aerostat.simulator.traces.lines import lines
-from aerostat.simulator.traces.trace import Trace, as_guests
+from aerostat.simulator.traces.trace import Trace, as_guests, family_of
 
 Reader = Callable[[Path, int], list[Trace]]
 
@@ -57,4 +57,4 @@ def _guess(path: Path) -> str:
     raise UsageError(f"{path}: not one of the traces that can be read: {', '.join(READERS)}")
 
 
-__all__ = ["READERS", "Trace", "as_guests", "read"]
+__all__ = ["READERS", "Trace", "as_guests", "family_of", "read"]

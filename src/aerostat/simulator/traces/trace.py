@@ -7,7 +7,6 @@ once still does. What a sample hides, bursts of less than five minutes, nobody k
 on a trace is an upper bound.
 """
 
-import zlib
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ import numpy.typing as npt
 
 from aerostat.errors import UsageError
 from aerostat.model.plans import Moment, Plan
-from aerostat.simulator.workloads.family import FULL, Machine, machine
+from aerostat.simulator.workloads.family import FULL, Family, Machine, machine
 from aerostat.simulator.world import GuestSpec
 from aerostat.units import GIB, MIB
 
@@ -117,6 +116,35 @@ class Collection:
         return found
 
 
+def family_of(
+    name: str, traces: Sequence[Trace], *, speed: float = SPEED, largest: int = _LARGEST
+) -> Family:
+    """Return the family whose guests play these traces, in an order that depends on the seed.
+
+    An hour of the trace takes an hour by `speed`; a seed's guests play the same excerpt, where
+    there are more of them than traces others. No machine is larger than `largest` bytes. What
+    traces do not say, who has swap and reports free pages and how fast programs take memory, is
+    drawn as for the other families. Raises `UsageError` where there is no trace.
+    """
+    if not traces or speed <= 0 or largest < _SMALLEST:
+        raise UsageError("guests of traces need a trace, time that passes, and 512 MiB at least")
+    first = min(float(trace.at[0]) for trace in traces)
+    last = max(float(trace.at[-1]) for trace in traces)
+
+    def make(
+        rng: np.random.Generator, index: int, seconds: float, common: np.random.Generator
+    ) -> GuestSpec:
+        part, order = float(common.random()), common.permutation(len(traces))
+        turn, place = divmod(index, len(traces))
+        if turn:
+            part = float(rng.random())
+        begin = first + part * max(last - first - seconds * speed, 0.0)
+        return _guest(traces[order[place]], rng, begin, seconds, speed, largest)
+
+    words = f"{len(traces)} machines of a trace, {speed:g} times as fast."
+    return Family(name, f"Trace {name}", words, make)
+
+
 def as_guests(
     traces: Sequence[Trace],
     seconds: float,
@@ -125,33 +153,21 @@ def as_guests(
     speed: float = SPEED,
     largest: int = _LARGEST,
 ) -> tuple[GuestSpec, ...]:
-    """Return a guest for each trace, which plays an excerpt that the seed chooses.
-
-    What traces do not say, who has swap and reports free pages and how fast programs take memory,
-    is drawn as for the families. Raises `UsageError` where there is no trace, or no time.
-    """
-    if not traces or seconds <= 0 or speed <= 0 or largest < _SMALLEST:
-        raise UsageError("guests of traces need a trace, time, and 512 MiB each at least")
-    first = min(float(trace.at[0]) for trace in traces)
-    last = max(float(trace.at[-1]) for trace in traces)
-    spare = max(last - first - seconds * speed, 0.0)
-    begin = first + spare * float(np.random.default_rng([seed, 0]).random())
-    return tuple(_guest(trace, begin, seconds, seed, speed, largest) for trace in traces)
+    """Return a guest for each trace; see `family_of`."""
+    family = family_of("trace", traces, speed=speed, largest=largest)
+    return family.guests(seed, len(traces), seconds)
 
 
 def _guest(
-    trace: Trace, begin: float, seconds: float, seed: int, speed: float, largest: int
+    trace: Trace,
+    rng: np.random.Generator,
+    begin: float,
+    seconds: float,
+    speed: float,
+    largest: int,
 ) -> GuestSpec:
-    rng = np.random.default_rng([seed, zlib.crc32(trace.name.encode()), 1])
     of = machine(rng, size=int(min(max(trace.size, _SMALLEST), largest)))
-    return GuestSpec(
-        max_size=of.max_size,
-        plan=Plan(_moments(trace, begin, seconds, speed, of), grow_rate=of.grow_rate),
-        swap_size=of.swap_size,
-        deflate_on_oom=of.deflate_on_oom,
-        reporting=of.reporting,
-        guarantee=of.guarantee,
-    )
+    return of.guest(Plan(_moments(trace, begin, seconds, speed, of), grow_rate=of.grow_rate))
 
 
 def _moments(

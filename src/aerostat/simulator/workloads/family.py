@@ -64,7 +64,10 @@ class Machine(NamedTuple):
         at = np.unique(np.concatenate([held.at, idle.at]))
         unused = Curve(at, held.over(at) * idle.over(at))
         wants = {"hold": held, "cold": unused, "mapped": level(mapped), **files}
-        plan = Plan(moments(seconds, wants), grow_rate=self.grow_rate, arrives=arrives)
+        return self.guest(Plan(moments(seconds, wants), self.grow_rate, arrives))
+
+    def guest(self, plan: Plan) -> GuestSpec:
+        """Return the guest that wants what a plan says."""
         return GuestSpec(
             max_size=self.max_size,
             plan=plan,
