@@ -63,7 +63,12 @@ def find(spec: str) -> Policy:
 
 def guide(spec: str) -> Guide | None:
     """Return the policy that the manager is to follow, None for its own; raises `UsageError`."""
-    return None if spec == OURS else Guide(spec, find(spec))
+    if spec == OURS:
+        return None
+    policy = find(spec)
+    if hasattr(policy, "foretold"):
+        raise UsageError(f"{policy.name} has to know the future, and can only be simulated")
+    return Guide(spec, policy)
 
 
 def offers() -> Iterator[Offer]:
