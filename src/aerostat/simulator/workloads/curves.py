@@ -63,11 +63,13 @@ def path(points: Iterable[tuple[float, float]]) -> Curve:
 
     Where two are closer than a plan can have them, the later one moves.
     """
-    at, value = np.array(sorted(points, key=lambda point: point[0])).T
-    at = np.round(at, 1)
-    for k in range(1, len(at)):
-        at[k] = max(at[k], np.round(at[k - 1] + _INSTANT, 1))
-    return Curve(at, value)
+    at: list[float] = []
+    value: list[float] = []
+    for when, what in sorted(points, key=lambda point: point[0]):
+        earliest = at[-1] + _INSTANT if at else when
+        at.append(round(float(max(when, earliest)), 1))
+        value.append(what)
+    return Curve(np.array(at), np.array(value))
 
 
 def bump(at: float, height: float, *, rise: float = 0, stay: float = 0, fall: float = 0) -> Curve:
@@ -88,13 +90,12 @@ def wander(
     """
     count = int(seconds / every) + 2
     steps = rng.normal(size=count)
-    memory = 0.75
-    value = np.empty(count)
-    value[0] = steps[0]
-    for k in range(1, count):
-        value[k] = memory * value[k - 1] + np.sqrt(1 - memory**2) * steps[k]
+    kept, new = 0.75, (1 - 0.75**2) ** 0.5
+    value = [float(steps[0])]
+    for step in steps[1:].tolist():
+        value.append(kept * value[-1] + new * step)
     at = np.round(np.arange(count) * every, 1)
-    return Curve(at, np.maximum(mean + spread * value, 0.0))
+    return Curve(at, np.maximum(mean + spread * np.array(value), 0.0))
 
 
 def arrivals(rng: np.random.Generator, seconds: float, *, gap: float) -> list[float]:
@@ -108,12 +109,13 @@ def arrivals(rng: np.random.Generator, seconds: float, *, gap: float) -> list[fl
 
 
 def moments(seconds: float, columns: Mapping[str, Curve]) -> tuple[Moment, ...]:
-    """Return a plan's moments from second 0 to `seconds`: one wherever a column bends."""
+    """Return a plan's moments from second 0 to `seconds`: one wherever a column bends.
+
+    Of a column that is not given, nothing is wanted.
+    """
     bends = np.concatenate([np.zeros(1), *(curve.at for curve in columns.values())])
     at = np.unique(bends[bends <= seconds])
     table = {name: curve.over(at).tolist() for name, curve in columns.items()}
-    rows = zip(*table.values(), strict=True)
-    return tuple(
-        Moment(when, **dict(zip(table, row, strict=True)))
-        for when, row in zip(at.tolist(), rows, strict=True)
-    )
+    nothing = [0.0] * len(at)
+    rows = zip(at.tolist(), *(table.get(name, nothing) for name in Moment._fields[1:]), strict=True)
+    return tuple(map(Moment._make, rows))

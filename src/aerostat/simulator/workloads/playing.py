@@ -8,7 +8,9 @@ is given back in stairs.
 from collections.abc import Iterator
 from itertools import pairwise
 
-from aerostat.model.plans import Moment, Plan, Plans
+import numpy as np
+
+from aerostat.model.plans import Moment, Plan
 from aerostat.model.workload import Step, Workload
 from aerostat.units import MIB
 
@@ -20,8 +22,12 @@ _STAIR, _MOST_STAIRS = 16 * MIB, 16
 
 def to_workload(plan: Plan, name: str = "plan") -> Workload:
     """Return what a plan wants, as steps that begin when its guest arrives."""
-    begin = Moment(plan.arrives, *Plans.of([plan]).wanted(plan.arrives)[:, 0].tolist())
-    moments = [begin, *(moment for moment in plan.moments if moment.at > plan.arrives)]
+    columns = np.array(plan.moments).T
+    begin = Moment._make(np.interp(plan.arrives, columns[0], column) for column in columns)
+    moments = [
+        begin._replace(at=plan.arrives),
+        *(moment for moment in plan.moments if moment.at > plan.arrives),
+    ]
     steps: list[Step] = []
     held = -1.0
     for moment, after in pairwise([*_stairs(moments), moments[-1]]):
@@ -52,9 +58,9 @@ def _step(moment: Moment, after: Moment, begin: float) -> Step:
     return Step(
         at=round(moment.at - begin, 1),
         hold=int(moment.hold),
-        leak_rate=rise / (after.at - moment.at) if rise >= _CHANGE else 0.0,
+        leak_rate=float(rise / (after.at - moment.at)) if rise >= _CHANGE else 0.0,
         leak_limit=int(rise) if rise >= _CHANGE else 0,
-        read_rate=moment.read_rate,
+        read_rate=float(moment.read_rate),
         read_span=int(moment.read_span),
     )
 
