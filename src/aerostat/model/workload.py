@@ -25,6 +25,9 @@ class Step(NamedTuple):
     """Reading of a file, round and round, which fills the page cache ..."""
     read_span: int = 0
     """... with at most this much."""
+    skew: float = 0
+    """Not round and round, but here and there: 1 anywhere alike; the more, the more often the same
+    places, so that a cache of the share c of the span, well chosen, misses (1 - c) ** skew."""
 
 
 class Workload(NamedTuple):
@@ -63,9 +66,9 @@ def idle(hold: int) -> Workload:
     return Workload("idle", (Step(0, hold),))
 
 
-def reader(hold: int, *, rate: float, span: int) -> Workload:
-    """Read a file of `span` bytes at `rate`, round and round: the page cache grows."""
-    return Workload("reader", (Step(0, hold, read_rate=rate, read_span=span),))
+def reader(hold: int, *, rate: float, span: int, skew: float = 0) -> Workload:
+    """Read a file of `span` bytes at `rate`: the page cache grows."""
+    return Workload("reader", (Step(0, hold, read_rate=rate, read_span=span, skew=skew),))
 
 
 def steps(low: int, high: int, *, every: float) -> Workload:

@@ -84,12 +84,14 @@ class Laboratory:
         *,
         arguments: Sequence[str] = (),
         device_options: Sequence[str] = ("--no-free-page-reporting",),
+        kernel: Path | None = None,
     ) -> UmlGuest:
         """Boot guest `name` of `size` bytes on a balloon device of its own.
 
         `arguments` are further ones for its kernel, `device_options` those of its device: without
         free page reporting, as on a QEMU that was not asked for it, so that what a guest has
-        touched is held until its balloon takes it.
+        touched is held until its balloon takes it. `kernel` is a user-mode Linux other than the
+        usual one.
         """
         device = await self._start_device(name, size, device_options)
         guest = UmlGuest(
@@ -99,6 +101,7 @@ class Laboratory:
             device_socket=device.socket,
             memory_directory=self._memory_directory,
             arguments=arguments,
+            kernel=kernel,
         )
         self.guests.append(guest)
         await guest.start()

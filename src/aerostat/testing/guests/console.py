@@ -115,9 +115,10 @@ class Commanded:
         return answer
 
     async def play(self, workload: Workload, *, file: Path | None = None, since: float = 0) -> None:
-        """Have a worker play `workload` from its second `since` on; it reads the host's `file`.
+        """Have a worker play `workload` from its second `since` on.
 
-        A process guest needs no file: there, reading is modelled.
+        It reads `file`, the host's or a device of the guest's. A process guest needs none: there,
+        reading is modelled.
         """
         plan, path = workload.to_dict(), str(file or "")
         await self.command("end_worker", name=_PLAYER)

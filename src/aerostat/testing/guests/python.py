@@ -30,17 +30,25 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aerostat
 from aerostat.errors import MissingError
 from aerostat.testing.guests import initramfs
-from aerostat.testing.guests.qemu import OWN_BALLOON, Parts, QemuGuest
+from aerostat.testing.guests.qemu import Parts, QemuGuest
 from aerostat.testing.guests.uml import base_interpreter
 
 # Below the package: what keeps to Python 3.9 and the standard library.
 _IN_GUESTS = (
     *("__init__.py", "errors.py", "units.py", "guest/*.py", "virtio/*.py"),
     *("balloon/__init__.py", "balloon/abi.py", "balloon/driver*.py", "balloon/statistics.py"),
+)
+
+# What plays workloads there (`inside.play`).
+_PLAYER = (
+    *("__init__.py", "model/__init__.py", "model/workload.py"),
+    *("testing/__init__.py", "testing/guests/__init__.py", "testing/guests/inside/__init__.py"),
+    *("testing/guests/inside/workload.py", "testing/guests/inside/play.py"),
 )
 
 #: Where `package_files` puts the package: on the Python path of what is run in the guest.
@@ -219,8 +227,17 @@ class GuestPython:
 
 def package_files(python: GuestPython | None = None) -> dict[str, bytes]:
     """Return what of this package runs in guests, compiled for `python`; for `PythonGuest`."""
+    return _compiled(_IN_GUESTS, python)
+
+
+def player_files(python: GuestPython | None = None) -> dict[str, bytes]:
+    """Return what plays workloads in a guest (`inside.play`), as `package_files` does."""
+    return _compiled(_PLAYER, python)
+
+
+def _compiled(patterns: Sequence[str], python: GuestPython | None) -> dict[str, bytes]:
     package = Path(aerostat.__file__).parent
-    sources = [file for pattern in _IN_GUESTS for file in sorted(package.glob(pattern))]
+    sources = [file for pattern in patterns for file in sorted(package.glob(pattern))]
     modules = (python or GuestPython.here()).compiled(sources, package.parent)
     return {f"{PACKAGE}/{name}": module for name, module in modules.items()}
 
@@ -229,7 +246,7 @@ class PythonGuest(QemuGuest):
     """One QEMU guest with Python inside, from `start` to `stop`.
 
     `python` is the Python that it takes, the distribution's by default; `files` are further files
-    for it, by path from the root. The others are as for `QemuGuest`.
+    for it, by path from the root. The others, and `how`, are as for `QemuGuest`.
     """
 
     def __init__(
@@ -238,22 +255,11 @@ class PythonGuest(QemuGuest):
         *,
         size: int,
         directory: Path,
-        balloon: str = OWN_BALLOON,
-        arguments: Sequence[str] = (),
-        disk: Path | None = None,
-        parts: Parts | None = None,
         python: GuestPython | None = None,
         files: Mapping[str, bytes] | None = None,
+        **how: Any,
     ) -> None:
-        super().__init__(
-            name,
-            size=size,
-            directory=directory,
-            balloon=balloon,
-            arguments=arguments,
-            disk=disk,
-            parts=parts,
-        )
+        super().__init__(name, size=size, directory=directory, **how)
         self.python = python or GuestPython.here()
         self.files = dict(files or {})
 

@@ -79,7 +79,8 @@ class UmlGuest(Commanded, LabProcess):
     `size` is the guest's memory in bytes; `device_socket` the vhost-user socket of its balloon
     device (none: a guest without a balloon); `directory` is where its log and its management
     console go, and must have a short path; `memory_directory` is where its memory file goes
-    (by default, where there is room). `arguments` are further ones for its kernel.
+    (by default, where there is room). `arguments` are further ones for its kernel, which is
+    `kernel`, or the usual one.
     """
 
     def __init__(
@@ -91,11 +92,13 @@ class UmlGuest(Commanded, LabProcess):
         device_socket: Path | None = None,
         memory_directory: Path | None = None,
         arguments: Sequence[str] = (),
+        kernel: Path | None = None,
     ) -> None:
         super().__init__(name, directory=directory)
         self.size = size
         self.device_socket = device_socket
         self.memory_directory = memory_directory
+        self.kernel = kernel
         self.arguments = arguments
         self.release = ""
         self._console = Console(name)
@@ -106,7 +109,7 @@ class UmlGuest(Commanded, LabProcess):
 
         Raises `MissingError`, or `LinkError` when it does not come up within `within` seconds.
         """
-        kernel = find_kernel()
+        kernel = self.kernel or find_kernel()
         modules: list[Path] = []
         if self.device_socket is not None:
             modules = find_modules(modules_directory(kernel), "virtio_balloon")

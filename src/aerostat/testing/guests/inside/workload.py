@@ -26,7 +26,7 @@ _PAGE = 4096
 # Chunks differ in where in the pattern they begin, so that one cannot pass for its neighbour.
 _SHIFTS = 256
 
-_TICK = 0.1
+TICK = 0.1
 _READ = 64 << 10
 # Taking a chunk usually takes some 20 ms; what takes longer than this is a stall.
 _PROMPT = 0.1
@@ -99,35 +99,39 @@ class Holding:
 
 
 class Player:
-    """Plays a workload: holds, reads, and looks again at what it holds, a little every tick."""
+    """Plays a workload: holds, reads, and looks again at what it holds, a little every tick.
+
+    Work that falls behind is made up for within half a second; what falls further behind is lost.
+    """
 
     def __init__(self, workload: Workload, holding: Holding, file: str, *, since: float) -> None:
         self._workload = workload
         self._holding = holding
         self._file = os.open(file, os.O_RDONLY) if file else -1
         self._buffer = bytearray(_READ)
+        self._chance = random.Random(1)  # the same places in every run
         self._began = time.monotonic() - since
         self._last = self._began + since
-        self._may_grow = self._may_read = 0.0
+        self._may_grow = self._may_read = self._may_look = 0.0
         self._offset = self._looked_at = 0
         self._totals = dict.fromkeys(("grown", "read", "checked", "damaged"), 0)
-        self._stalled = self._slowest = 0.0
+        self._stalled = self._slowest = self._lost = 0.0
 
     def tick(self) -> None:
         """Do what is due now."""
         now = time.monotonic()
         passed, self._last = now - self._last, now
         step = self._workload.wanted(now - self._began)
-        self._hold(step.hold, passed)
-        if step.read_span and self._file >= 0:
-            self._read(step, passed)
-        self._look()
+        # One program does all of it: what keeps it from one kind of work keeps it from the others.
+        late = self._hold(step.hold, passed), self._read(step, passed), self._look(passed)
+        self._lost += max(late)
 
     def report(self) -> dict[str, object]:
         """Return what came of it so far; bytes and seconds.
 
         `stalled` is the time for which taking memory kept the workload waiting, `slowest` the
-        longest that one chunk took, `damaged` how often a chunk was not what had been written.
+        longest that one chunk took, `lost` how many seconds' work was never done, `damaged` how
+        often a chunk was not what had been written.
         """
         seconds = time.monotonic() - self._began
         return {
@@ -137,13 +141,17 @@ class Player:
             "held": self._holding.size,
             "stalled": self._stalled,
             "slowest": self._slowest,
+            "lost": self._lost,
             **self._totals,
         }
 
-    def _hold(self, size: int, passed: float) -> None:
+    def _hold(self, size: int, passed: float) -> float:
+        """Hold `size` bytes, as far as it can be had by now; return the seconds of it lost."""
         if size < self._holding.size:
             self._holding.resize(size)
-        self._may_grow = min(_BACKLOG, self._may_grow + passed) if size else 0.0
+        due = self._may_grow + passed if size else 0.0
+        self._may_grow = min(_BACKLOG, due)
+        lost = due - self._may_grow if self._holding.size + CHUNK <= size else 0.0
         chunk_seconds = CHUNK / self._workload.grow_rate
         while self._holding.size + CHUNK <= size and self._may_grow >= chunk_seconds:
             began = time.monotonic()
@@ -153,19 +161,41 @@ class Player:
             self._totals["grown"] += CHUNK
             self._stalled += max(0.0, took - _PROMPT)
             self._slowest = max(self._slowest, took)
+        return lost
 
-    def _read(self, step: Step, passed: float) -> None:
-        self._may_read = min(_BACKLOG, self._may_read + passed)
+    def _read(self, step: Step, passed: float) -> float:
+        """Read what is due; return the seconds of reading lost."""
+        if not step.read_span or self._file < 0:
+            return 0.0
+        due = self._may_read + passed
+        self._may_read = min(_BACKLOG, due)
+        lost = due - self._may_read
         while self._may_read * step.read_rate >= _READ:
             self._may_read -= _READ / step.read_rate
-            self._totals["read"] += os.preadv(self._file, [self._buffer], self._offset)
-            self._offset = (self._offset + _READ) % max(_READ, step.read_span // _READ * _READ)
+            self._totals["read"] += os.preadv(self._file, [self._buffer], self._place(step))
+        return lost
 
-    def _look(self) -> None:
-        if count := self._holding.size // CHUNK:
+    def _place(self, step: Step) -> int:
+        """Return where to read next."""
+        span = max(_READ, step.read_span // _READ * _READ)
+        if step.skew:
+            part = 1 - (1 - self._chance.random()) ** (1 / step.skew)
+            return min(int(part * span), span - 1) // _READ * _READ
+        place, self._offset = self._offset % span, (self._offset + _READ) % span
+        return place
+
+    def _look(self, passed: float) -> float:
+        """Look at a chunk for each tick that has passed; return the seconds of looking lost."""
+        count = self._holding.size // CHUNK
+        due = self._may_look + passed if count else 0.0
+        self._may_look = min(_BACKLOG, due)
+        lost = due - self._may_look
+        while self._may_look >= TICK:
+            self._may_look -= TICK
             self._looked_at = (self._looked_at + 1) % count
             self._totals["checked"] += CHUNK
             self._totals["damaged"] += not self._holding.intact(self._looked_at)
+        return lost
 
 
 class Worker:
@@ -190,7 +220,7 @@ class Worker:
                     return
                 if self._player and time.monotonic() >= tick:
                     self._player.tick()
-                    tick = time.monotonic() + _TICK
+                    tick = time.monotonic() + TICK
 
     def _obey(self) -> bool:
         """Answer the requests that have come; return whether init is still there."""
@@ -224,7 +254,7 @@ class Worker:
     def do_play(
         self, workload: Mapping[str, Any], file: str = "", since: float = 0.0
     ) -> Mapping[str, object]:
-        """Play a workload from its second `since` on, reading the host's `file`."""
+        """Play a workload from its second `since` on, reading the guest's or the host's `file`."""
         self._player = Player(Workload.from_dict(workload), self._holding, file, since=since)
         return {}
 
