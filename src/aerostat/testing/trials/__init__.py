@@ -14,4 +14,6 @@ Run as a program (`__main__`) it makes one, and writes a report of it: ``make tr
     what was promised, held against what was seen; pure
 `report`, with `plots`
     all of it as a page
+`comparison`
+    not whether promises are kept, but what a manager's guests lose, beside those of other rules
 """
