@@ -1,91 +1,145 @@
 """Reclaim: what a kernel lets go when memory is short, in which order, and what that costs. Pure.
 
 The order is Linux's, as far as it can be seen from outside: files that were read once go first;
-then files in use and, where there is swap, anonymous memory, in a proportion by their amounts and
-the swappiness; what was written has to be on the disk first.
+then, where there is swap, anonymous memory that nobody looks at; then files in use and anonymous
+memory in a proportion by their amounts and the swappiness. What was written has to be on the disk
+first.
+
+As all of the functions that work on a guest's record, these are plain functions of floats: see
+`aerostat.model.compiled`.
 """
 
-from typing import NamedTuple
-
-import numpy as np
+import math
 
 from aerostat.balloon.abi import PAGE_SIZE
-from aerostat.model.state import Column, State, whole
-from aerostat.units import GIB, KIB, MIB
+from aerostat.model.rows import (
+    ALLOC_STALLS,
+    ANONYMOUS,
+    ASYNC_RECLAIMS,
+    ASYNC_SCANS,
+    CACHE,
+    COLD,
+    DIRECT_RECLAIMS,
+    DIRECT_SCANS,
+    DIRTY,
+    FREE,
+    HIGH_WATERMARK,
+    HOT_CACHE,
+    LOW_WATERMARK,
+    MIN_WATERMARK,
+    SWAP_OUT,
+    SWAP_SIZE,
+    SWAPPED,
+    Record,
+)
 
 # Linux's vm.swappiness by default, of 200: the weight of anonymous memory against files.
 _SWAPPINESS = 60.0
 # What is in use is passed over once or twice before it is let go.
 _SCANS_OF_USED = 2.0
 # What one allocation that has to wait reclaims: SWAP_CLUSTER_MAX pages (Linux, mm/vmscan.c).
-STALL_BATCH = 32 * PAGE_SIZE
+STALL_BATCH = 32.0 * PAGE_SIZE
+
+# Floats, since whole numbers of Python's would have no bound, and those of compiled code have.
+_PAGE = float(PAGE_SIZE)
+_PAGES_A_BYTE = 1.0 / PAGE_SIZE
 
 
-class Pace(NamedTuple):
-    """How fast a guest is at what it does with memory, in bytes a second."""
-
-    background: float = 1.0 * GIB
-    """What kswapd gets through, of clean files."""
-    reclaim: float = 2.0 * GIB
-    """What a program that has to reclaim itself gets through, of clean files."""
-    disk: float = 250.0 * MIB
-    """Swap and files, by faults and by writing back: small pieces each."""
-    fault_cluster: float = 32.0 * KIB
-    """How much one major fault brings in, with what is read ahead."""
-
-
-PACE = Pace()
-
-
-class Reclaimed(NamedTuple):
-    """What was reclaimed, one element a guest, in bytes."""
-
-    freed: Column
-    scanned: Column
-    written: Column
-    """What had to be written first, to the swap or to files, ..."""
-    swapped: Column
-    """... and which part of it went to the swap."""
+def whole_pages(amount: float) -> float:
+    """Return an amount below 2^62, rounded down to whole pages."""
+    return math.floor(amount * _PAGES_A_BYTE) * _PAGE
 
 
 def reclaim(
-    state: State, goal: Column, disk: Column | float, spared: Column | float = 0.0
-) -> Reclaimed:
-    """Free `goal` bytes of each guest, or what can be had, writing at most `disk` bytes of it.
+    guest: Record, goal: float, disk: float, spared: float
+) -> tuple[float, float, float, float]:
+    """Free `goal` bytes, or what can be had, writing at most `disk` bytes of it.
 
-    Of files in use, `spared` bytes stay.
+    Of files in use, `spared` bytes stay. Returns what was freed and what was looked at for it;
+    what had to be written first, to files or to the swap, and which part of it to the swap.
     """
-    clean = np.minimum(goal, state.cache)
-    state.cache -= clean
+    clean = min(goal, guest[CACHE])
+    guest[CACHE] -= clean
     rest = goal - clean
-    cleaned = np.minimum(np.minimum(rest, state.dirty), disk)
-    state.dirty -= cleaned
+    cleaned = min(rest, guest[DIRTY], disk)
+    guest[DIRTY] -= cleaned
     rest -= cleaned
+    if rest <= 0.0:
+        guest[FREE] += clean + cleaned
+        return clean + cleaned, clean + cleaned, cleaned, 0.0
 
-    room = np.minimum(state.swap_size - state.swapped, disk - cleaned)
-    cold = np.minimum(state.anonymous, room)
-    weight = cold * _SWAPPINESS
-    used_files = np.maximum(state.hot_cache - spared, 0.0)
+    room = min(guest[SWAP_SIZE] - guest[SWAPPED], disk - cleaned)
+    unused = min(rest, room, guest[ANONYMOUS], max(guest[COLD] - guest[SWAPPED], 0.0))
+    rest -= unused
+    swappable = min(guest[ANONYMOUS], room) - unused
+    weight = swappable * _SWAPPINESS
+    used_files = max(guest[HOT_CACHE] - spared, 0.0)
     weights = weight + used_files * (200.0 - _SWAPPINESS)
-    share = np.divide(weight, weights, out=np.zeros_like(weight), where=weights > 0)
-    swapped = np.minimum(whole(rest * share), cold)
-    hot = np.minimum(rest - swapped, used_files)
+    swapped = 0.0
+    if weights > 0.0:
+        swapped = min(whole_pages(rest * (weight / weights)), swappable)
+    hot = min(rest - swapped, used_files)
     # Where there are no files left, the rest is anonymous.
-    swapped = np.minimum(rest - hot, cold)
-    state.hot_cache -= hot
-    state.anonymous -= swapped
-    state.swapped += swapped
-    state.swap_out += swapped
-
+    swapped = min(rest - hot, swappable)
+    guest[HOT_CACHE] -= hot
     used = hot + swapped
-    freed = clean + cleaned + used
-    state.free += freed
     # Those who found nothing have looked at all that there is.
-    scanned = clean + cleaned + used * _SCANS_OF_USED + (rest - used) * (goal > 0)
-    return Reclaimed(freed, scanned, cleaned + swapped, swapped)
+    scanned = clean + cleaned + unused + used * _SCANS_OF_USED + (rest - used)
+    swapped += unused
+    guest[ANONYMOUS] -= swapped
+    guest[SWAPPED] += swapped
+    guest[SWAP_OUT] += swapped
+
+    freed = clean + cleaned + hot + swapped
+    guest[FREE] += freed
+    return freed, scanned, cleaned + swapped, swapped
 
 
-def reclaimable(state: State) -> Column:
+def reclaimable(guest: Record) -> float:
     """Return how much could be reclaimed, if there were time enough."""
-    cold = np.minimum(state.anonymous, state.swap_size - state.swapped)
-    return state.cache + state.dirty + state.hot_cache + cold
+    swappable = min(guest[ANONYMOUS], guest[SWAP_SIZE] - guest[SWAPPED])
+    return guest[CACHE] + guest[DIRTY] + guest[HOT_CACHE] + swappable
+
+
+def reclaim_aside(
+    guest: Record, wanted: float, background: float, disk: float, spared: float
+) -> tuple[float, float]:
+    """Let kswapd reclaim, which wakes when less than the low watermark would be left.
+
+    `background` is what it gets through. Returns what it wrote, and what of that to the swap.
+    """
+    left = guest[FREE] - wanted
+    if left >= guest[LOW_WATERMARK]:
+        return 0.0, 0.0
+    goal = min(guest[HIGH_WATERMARK] - left, background)
+    # It takes so long over what is in use that programs, which cannot wait, do half of that.
+    goal = min(goal, whole_pages((goal + guest[CACHE] + guest[DIRTY]) * 0.5))
+    freed, scanned, written, swapped = reclaim(guest, goal, disk, spared)
+    guest[ASYNC_SCANS] += scanned
+    guest[ASYNC_RECLAIMS] += freed
+    return written, swapped
+
+
+def reclaim_directly(
+    guest: Record, wanted: float, disk: float, spared: float
+) -> tuple[float, float, float]:
+    """Let whoever takes memory reclaim what kswapd has not, as far as the min watermark.
+
+    Returns what was freed, what was written for it, and what of that to the swap.
+    """
+    goal = wanted + guest[MIN_WATERMARK] - guest[FREE]
+    if goal <= 0.0:
+        return 0.0, 0.0, 0.0
+    batches = math.ceil(goal / STALL_BATCH) * 1.0
+    freed, scanned, written, swapped = reclaim(guest, batches * STALL_BATCH, disk, spared)
+    guest[ALLOC_STALLS] += batches
+    guest[DIRECT_SCANS] += scanned
+    guest[DIRECT_RECLAIMS] += freed
+    return freed, written, swapped
+
+
+def take(guest: Record, wanted: float) -> float:
+    """Take free memory, down to the min watermark; return how much it was."""
+    got = min(wanted, max(guest[FREE] - guest[MIN_WATERMARK], 0.0))
+    guest[FREE] -= got
+    return got

@@ -1,21 +1,19 @@
 """The memory of guests, as columns: where every byte is, and what has been counted.
 
-Pure. A column is a float64 array with one element a guest; amounts are bytes and always whole
-pages, so that their sums are exact. Every byte of a guest is in exactly one of the columns of
-`PLACES`: that they add up to `size` is what `State.lost` measures, and no step changes it.
+Pure. A column is a float64 array with one element a guest; amounts are bytes and, where they are
+places, always whole pages, so that their sums are exact. Every byte of a guest is in exactly one
+of the columns of `PLACES`: that they add up to `size` is what `State.lost` measures, and no step
+changes it.
 """
 
-from dataclasses import dataclass, fields
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
-from aerostat.balloon.abi import PAGE_SIZE
+from aerostat.model import rows
+from aerostat.model.columns import Column, Columns, Row, column, whole
 from aerostat.units import KIB, MIB
-
-Column = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 PLACES = (
     "reserved", "kernel", "anonymous", "cache", "hot_cache", "dirty", "free", "balloon",
@@ -31,68 +29,86 @@ _KERNEL = 20 * MIB
 _LEAST_MIN, _MOST_MIN = 128 * KIB, 256 * MIB
 
 
-def whole(amount: Column) -> Column:
-    """Return the amounts, rounded down to whole pages."""
-    pages = np.floor(amount * (1 / PAGE_SIZE))
-    pages *= PAGE_SIZE
-    return pages
+class State(Columns):
+    """Guests, one element each; `step` and `advance` change them in place."""
 
+    FIRST = 0
+    __slots__ = ()
 
-def column(value: npt.ArrayLike, count: int) -> Column:
-    """Return `value`, one for all or one a guest, as a column of its own, in whole pages."""
-    # An addition, since `broadcast_to` takes ten times as long, and this is done every interval.
-    return whole(np.zeros(count) + np.asarray(value, np.float64))
-
-
-@dataclass(slots=True, eq=False)
-class State:
-    """Guests, one element each; `step` changes them in place."""
-
-    size: Column
+    size = Row(rows.SIZE)
     """The guest's RAM with an empty balloon."""
-    swap_size: Column
+    swap_size = Row(rows.SWAP_SIZE)
     """What its swap can take; 0 without."""
-    deflate_on_oom: Mask
-    """Whether the balloon gives memory back before anything is killed."""
-    min_watermark: Column
+    deflate_on_oom = Row(rows.DEFLATE_ON_OOM)
+    """1 where the balloon gives memory back before anything is killed."""
+    reporting = Row(rows.REPORTING)
+    """1 where free pages are reported to the host."""
+    min_watermark = Row(rows.MIN_WATERMARK)
     """Programs get no memory when less than this is free: they reclaim some themselves, ..."""
-    low_watermark: Column
+    low_watermark = Row(rows.LOW_WATERMARK)
     """... and below this the kernel reclaims in the background, ..."""
-    high_watermark: Column
+    high_watermark = Row(rows.HIGH_WATERMARK)
     """... until this much is free."""
 
     # Where the memory is.
-    reserved: Column
+    reserved = Row(rows.RESERVED)
     """What the kernel has kept since it started; no part of its total memory."""
-    kernel: Column
+    kernel = Row(rows.KERNEL)
     """What the kernel and lasting programs use, and nothing can reclaim."""
-    anonymous: Column
+    anonymous = Row(rows.ANONYMOUS)
     """What programs hold, as far as it is in memory."""
-    cache: Column
+    cache = Row(rows.CACHE)
     """Files: clean, and read once, so that it costs least to let it go."""
-    hot_cache: Column
+    hot_cache = Row(rows.HOT_CACHE)
     """Files: clean, and in constant use: let go, it comes back by major faults."""
-    dirty: Column
+    dirty = Row(rows.DIRTY)
     """Files: written, and not yet on the disk."""
-    free: Column
-    balloon: Column
+    free = Row(rows.FREE)
+    balloon = Row(rows.BALLOON)
 
-    swapped: Column
+    untouched = Row(rows.UNTOUCHED)
+    """Of what is free, what the host has no page for: never used since boot, or since it was given
+    back by the balloon or reported."""
+    swapped = Row(rows.SWAPPED)
     """What programs hold, as far as it is in the swap: no part of `size`."""
-    mapped: Column
+    cold = Row(rows.COLD)
+    """Of what programs hold, what they never look at: it is the first to be swapped out."""
+    mapped = Row(rows.MAPPED)
     """Files that are in constant use: what `hot_cache` would be, were there room."""
+    seen = Row(rows.SEEN)
+    """How much of the files that are read was ever read: what could be in the page cache."""
+    squeezed = Row(rows.SQUEEZED)
+    """What the balloon has pushed out and what is not back yet, though it may be empty again."""
+    restarting = Row(rows.RESTARTING)
+    """Where programs were killed and do not yet hold what they should again: how much of that is
+    the balloon's doing, 0 to 1."""
+
+    # The balloon's driver, and what is due in less than a page.
+    asked_size = Row(rows.ASKED_SIZE)
+    """The target that the driver heard of last; NaN for none."""
+    goal = Row(rows.GOAL)
+    """What the driver wants to have in the balloon."""
+    pause = Row(rows.PAUSE)
+    """Seconds until a driver that found nothing tries again."""
+    strain = Row(rows.STRAIN)
+    """The share of the last interval in which programs waited."""
+    swap_rest = Row(rows.SWAP_REST)
+    read_rest = Row(rows.READ_REST)
+    write_rest = Row(rows.WRITE_REST)
 
     # Counters since boot: amounts in bytes, the rest events. Their names are the statistics'.
-    swap_in: Column
-    swap_out: Column
-    major_faults: Column
-    minor_faults: Column
-    oom_kills: Column
-    alloc_stalls: Column
-    async_scans: Column
-    direct_scans: Column
-    async_reclaims: Column
-    direct_reclaims: Column
+    swap_in = Row(rows.SWAP_IN)
+    swap_out = Row(rows.SWAP_OUT)
+    major_faults = Row(rows.MAJOR_FAULTS)
+    minor_faults = Row(rows.MINOR_FAULTS)
+    oom_kills = Row(rows.OOM_KILLS)
+    alloc_stalls = Row(rows.ALLOC_STALLS)
+    async_scans = Row(rows.ASYNC_SCANS)
+    direct_scans = Row(rows.DIRECT_SCANS)
+    async_reclaims = Row(rows.ASYNC_RECLAIMS)
+    direct_reclaims = Row(rows.DIRECT_RECLAIMS)
+    block_reads = Row(rows.BLOCK_READS)
+    """What the guest read from its disks, bytes: the hypervisor counts it, not the driver."""
 
     @classmethod
     def boot(
@@ -101,6 +117,7 @@ class State:
         *,
         swap_size: npt.ArrayLike = 0.0,
         deflate_on_oom: npt.ArrayLike = False,
+        reporting: npt.ArrayLike = False,
         reserved: npt.ArrayLike | None = None,
         kernel: npt.ArrayLike = _KERNEL,
     ) -> Self:
@@ -111,27 +128,30 @@ class State:
         """
         sizes = np.atleast_1d(np.asarray(size, np.float64))
         count = len(sizes)
-        values = {field.name: np.zeros(count) for field in fields(cls)}
-        values["size"] = sizes = column(sizes, count)
+        state = cls.blank(count)
+        state.size = sizes = column(sizes, count)
         if reserved is None:
             reserved = _RESERVED + sizes * _RESERVED_SHARE
-        values["reserved"] = np.minimum(column(reserved, count), whole(sizes / 2))
-        total = sizes - values["reserved"]
-        values["kernel"] = np.minimum(column(kernel, count), whole(total / 2))
-        values["free"] = total - values["kernel"]
-        values["swap_size"] = column(swap_size, count)
-        values |= _watermarks(total)
-        deflates = np.broadcast_to(np.asarray(deflate_on_oom, np.bool_), count).copy()
-        return cls(**{**values, "deflate_on_oom": deflates})  # type: ignore[arg-type] # one mask
+        state.reserved = np.minimum(column(reserved, count), whole(sizes / 2))
+        total = sizes - state.reserved
+        state.kernel = np.minimum(column(kernel, count), whole(total / 2))
+        state.free = state.untouched = total - state.kernel
+        state.swap_size = column(swap_size, count)
+        state.deflate_on_oom = np.asarray(deflate_on_oom, np.float64)
+        state.reporting = np.asarray(reporting, np.float64)
+        state.asked_size = np.nan
+        state._set_watermarks()
+        return state
 
-    def __len__(self) -> int:
-        """Return the number of guests."""
-        return len(self.size)
+    def plug(self, which: npt.ArrayLike, amount: npt.ArrayLike) -> None:
+        """Give the guests that an index, a list or a mask names `amount` bytes of RAM more each.
 
-    def rows(self, which: npt.ArrayLike) -> Self:
-        """Return copies of the guests that an index, a list or a mask names, in that order."""
-        chosen = np.arange(len(self))[np.asarray(which)]
-        return type(self)(*(getattr(self, field.name)[chosen] for field in fields(self)))
+        It is free, and the host has no page of it yet.
+        """
+        more = column(amount, len(self.size[which]))
+        for grown in (self.size, self.free, self.untouched):
+            grown[which] += more
+        self._set_watermarks()
 
     def lost(self) -> Column:
         """Return how many bytes of each guest are nowhere: zero, whatever has happened."""
@@ -139,6 +159,11 @@ class State:
         for place in PLACES:
             missing -= getattr(self, place)
         return missing
+
+    @property
+    def held(self) -> Column:
+        """What the host has pages for: all but the balloon and what is untouched."""
+        return self.size - self.balloon - self.untouched
 
     @property
     def total_memory(self) -> Column:
@@ -158,13 +183,11 @@ class State:
         """All that is kept of files."""
         return self.cache + self.hot_cache + self.dirty
 
-
-def _watermarks(total: Column) -> dict[str, Column]:
-    """Return the watermarks of a kernel with this much memory, as Linux computes them."""
-    least = np.clip(np.sqrt(total / KIB * 16) * KIB, _LEAST_MIN, _MOST_MIN)
-    step = np.maximum(least / 4, total / 1000)
-    return {
-        "min_watermark": whole(least),
-        "low_watermark": whole(least + step),
-        "high_watermark": whole(least + 2 * step),
-    }
+    def _set_watermarks(self) -> None:
+        """Compute the watermarks as Linux does for as much memory."""
+        total = self.size - self.reserved
+        least = np.clip(np.sqrt(total / KIB * 16) * KIB, _LEAST_MIN, _MOST_MIN)
+        step = np.maximum(least / 4, total / 1000)
+        self.min_watermark = whole(least)
+        self.low_watermark = whole(least + step)
+        self.high_watermark = whole(least + 2 * step)

@@ -15,7 +15,8 @@ import numpy as np
 
 from aerostat.balloon.abi import PAGE_SIZE
 from aerostat.balloon.statistics import Tag
-from aerostat.model.state import Column, State
+from aerostat.model.columns import Column
+from aerostat.model.state import State
 from aerostat.model.statistics import statistics
 from aerostat.model.step import deflate, inflate, step
 from aerostat.process_guest.interface import RESERVED_SIZE

@@ -1,0 +1,57 @@
+"""Time passes for many guests at once, whose balloons are moved. Pure; compiled, by Numba."""
+
+import numpy as np
+import numpy.typing as npt
+
+from aerostat.model import compiled
+from aerostat.model.demand import Outcome
+from aerostat.model.living import live_all
+from aerostat.model.pace import PACE, Pace
+from aerostat.model.plans import Plans
+from aerostat.model.rows import ROWS
+from aerostat.model.state import State
+
+
+def advance(
+    state: State,
+    plans: Plans,
+    target_size: npt.ArrayLike,
+    host_stall: npt.ArrayLike,
+    now: float,
+    dt: float,
+    count: int,
+    pace: Pace = PACE,
+    *,
+    compile: bool = True,  # noqa: A002 - what it is; nothing here wants the built-in one
+) -> Outcome:
+    """Let `count` intervals of `dt` seconds pass from `now` on, and return what came of them.
+
+    `target_size` is what each guest's balloon is to leave it, bytes; NaN is nothing new.
+    `host_stall` is the probability that a page which a guest touches was swapped out by the host.
+    Each is one for all or one a guest. Guests that are not there by their plans stay as they are.
+    The state is changed in place; the outcome sums over all intervals.
+
+    Without `compile` the same comes out, some hundred times slower. Raises `MissingError` where
+    Numba is not installed.
+    """
+    live = compiled.live_all() if compile else live_all
+    outcome = Outcome.blank(len(state))
+    live(
+        state.table,
+        outcome.table,
+        np.zeros(ROWS) if compile else [0.0] * ROWS,
+        plans.first,
+        plans.count,
+        plans.at,
+        plans.wants,
+        plans.grow_rate,
+        plans.arrives,
+        plans.departs,
+        np.zeros(len(state)) + target_size,
+        np.zeros(len(state)) + host_stall,
+        float(now),
+        float(dt),
+        int(count),
+        pace,
+    )
+    return outcome

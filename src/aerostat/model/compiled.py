@@ -1,0 +1,55 @@
+"""The functions on a guest's record, compiled: the one room that knows Numba. Pure.
+
+A process guest runs the very same functions as they are, and must not pay for a compiler: so they
+know nothing of one, and are compiled here, all of them, as copies in a namespace of their own in
+which they call each other. The machine code is kept beside this file or in the user's cache.
+
+Whole numbers and floats come out the same to the last bit either way: nothing is reordered (no
+`fastmath`), and no function of the C library is used whose last bits differ between machines.
+"""
+
+import hashlib
+import inspect
+from collections.abc import Callable
+from functools import cache
+from types import FunctionType, ModuleType
+from typing import Any
+
+from aerostat.errors import MissingError
+from aerostat.model import balloon, harm, interval, living, pace, reclaim, rows
+
+#: The rooms whose functions are compiled.
+_ROOMS: tuple[ModuleType, ...] = (reclaim, balloon, harm, interval, living)
+#: Those whose text the compiled code depends on.
+_SOURCES: tuple[ModuleType, ...] = (*_ROOMS, rows, pace)
+
+
+@cache
+def live_all() -> Callable[..., None]:
+    """Return `living.live_all`, compiled. Raises `MissingError` without Numba."""
+    try:
+        import numba  # noqa: PLC0415 - an extra; takes half a second and 100 MiB
+    except ImportError as error:
+        raise MissingError("the simulator needs Numba: pip install 'aerostat[simulate]'") from error
+    options = {"error_model": "numpy", "nogil": True}
+    namespace: dict[str, Any] = {}
+    for room in _ROOMS:
+        namespace |= vars(room)
+    for room in _ROOMS:
+        for name, function in vars(room).items():
+            if inspect.isfunction(function) and function.__module__ == room.__name__:
+                copy = FunctionType(function.__code__, namespace, name)
+                namespace[name] = numba.njit(copy, **options)
+    entry = FunctionType(living.live_all.__code__, namespace, living.live_all.__name__)
+    # Numba looks for changes in the entry's own file alone, so that its name says what it is of.
+    entry.__qualname__ = f"live_all_{_digest()}"
+    compiled: Callable[..., None] = numba.njit(entry, cache=True, **options)
+    return compiled
+
+
+def _digest() -> str:
+    """Return what tells one version of the sources from another."""
+    digest = hashlib.sha256()
+    for room in _SOURCES:
+        digest.update(inspect.getsource(room).encode())
+    return digest.hexdigest()[:16]
