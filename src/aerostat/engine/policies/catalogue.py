@@ -11,14 +11,38 @@ from typing import Any
 
 from aerostat.engine.policies.aerostat import Aerostat
 from aerostat.engine.policies.base import Policy
+from aerostat.engine.policies.chromeos import ChromeOs
+from aerostat.engine.policies.esxi import Esxi
 from aerostat.engine.policies.hyperv import HyperV
 from aerostat.engine.policies.mom import Mom
+from aerostat.engine.policies.oracle import Oracle
 from aerostat.engine.policies.proxmox import Proxmox
+from aerostat.engine.policies.qubes import Qubes
+from aerostat.engine.policies.senpai import Senpai
+from aerostat.engine.policies.squeezed import Squeezed
 from aerostat.engine.policies.static import Static
+from aerostat.engine.policies.vdsm import Vdsm
+from aerostat.engine.policies.virtui import Virtui
+from aerostat.engine.policies.vm0 import Vm0
 from aerostat.errors import UsageError
 from aerostat.units import parse_size
 
-_ALL: tuple[type[Any], ...] = (Aerostat, Static, Mom, Proxmox, HyperV)
+_ALL: tuple[type[Any], ...] = (
+    Aerostat,
+    Static,
+    Mom,
+    Vdsm,
+    Proxmox,
+    Squeezed,
+    Qubes,
+    ChromeOs,
+    HyperV,
+    Esxi,
+    Senpai,
+    Virtui,
+    Vm0,
+    Oracle,
+)
 
 POLICIES: Mapping[str, type[Any]] = MappingProxyType({policy.name: policy for policy in _ALL})
 """Classes of policies by name, ours first."""

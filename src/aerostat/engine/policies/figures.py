@@ -53,9 +53,8 @@ def within_limits(target: FloatArray, guests: Guests) -> FloatArray:
 
 
 def minimum_size(guests: Guests, share: float) -> FloatArray:
-    """Return the least size of each guest: its guarantee, or `share` of its maximum without one.
+    """Return the least size of each guest: its guarantee, or `share` of its RAM where that is more.
 
-    Several managers leave guests alone, or take all from them, for which no operator said one.
+    Several managers know a minimum of their own, and do nothing for guests that have none.
     """
-    least = np.where(guests.guarantee > 0, guests.guarantee, share * guests.max_size)
-    return np.minimum(least, guests.ceiling)
+    return np.minimum(np.maximum(guests.guarantee, share * guests.max_size), guests.ceiling)

@@ -36,13 +36,13 @@ class HyperV:
     name: ClassVar[str] = "hyperv"
     KNOBS: ClassVar[Knobs] = {
         "buffer": Knob(0.05, 2.0, logarithmic=True),
-        "minimum": Knob(0.05, 0.75, logarithmic=True),
+        "minimum": Knob(0.2, 0.75, logarithmic=True),
     }
 
     buffer: float = 0.20
     """Share of its demand that a guest has on top of it."""
     minimum: float = 0.125
-    """Share of its RAM below which a guest without a guarantee is never taken."""
+    """Share of its RAM below which a guest is never taken, nor below its guarantee."""
     interval: float = 1.0
 
     def start(self) -> None:

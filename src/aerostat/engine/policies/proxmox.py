@@ -11,8 +11,8 @@ seconds::
     change: sizes towards ``minimum + shares * level`` so that their sum changes by the goal, by
             at most 100 MiB a guest
 
-A guest starts at its minimum. One for which no minimum was set is not managed there: here it has
-the share `minimum` of its RAM. A guest that does not say what it has free counts as pressed.
+A guest starts at its minimum. One for which no minimum was set is not managed there: here that is
+its guarantee, or the share `minimum` of its RAM where that is more. A guest that does not say what it has free counts as pressed.
 """
 
 from dataclasses import dataclass
@@ -39,13 +39,13 @@ class Proxmox:
     name: ClassVar[str] = "proxmox"
     KNOBS: ClassVar[Knobs] = {
         "host_used": Knob(0.6, 0.97),
-        "minimum": Knob(0.05, 0.75, logarithmic=True),
+        "minimum": Knob(0.2, 0.75, logarithmic=True),
     }
 
     host_used: float = 0.80
     """Share of the host's memory that should be in use: the node's ballooning target."""
     minimum: float = 0.25
-    """Share of its RAM below which a guest without a guarantee is never taken."""
+    """Share of its RAM below which a guest is never taken, nor below its guarantee."""
     change: float = 100.0 * MIB
     """Most by which a guest changes in one step."""
     interval: float = 10.0

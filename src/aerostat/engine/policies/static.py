@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from aerostat.engine.fill import waterfill
-from aerostat.engine.observation import Guests, Hosts
+from aerostat.engine.observation import FloatArray, Guests, Hosts
 from aerostat.engine.policies.base import Decision, Knob, Knobs
 from aerostat.engine.policies.figures import within_limits
 from aerostat.units import format_size
@@ -39,15 +39,19 @@ class Static:
         guests: Guests,
     ) -> tuple[None, Decision]:
         """Return the same sizes as ever."""
+        target = self.boots_at(hosts, guests)
+
+        def why(row: int) -> str:
+            return f"has {format_size(target[row])}, its fixed share"
+
+        return None, Decision(target, why)
+
+    def boots_at(self, hosts: Hosts, guests: Guests) -> FloatArray:
+        """Return the sizes that guests have from the beginning, and keep."""
         hosts, guests = hosts.sane(), guests.sane()
         # A guest without memory has no weight, and gets nothing.
         weight = np.maximum(guests.max_size, 1.0) * guests.shares
         left = np.maximum(hosts.budget - hosts.reserved, 0.0)
         amount = np.where(left > 0, self.overcommit * np.maximum(left, 1.0), 0.0)
         size = waterfill(amount, guests.guarantee, guests.ceiling, weight, guests.host)
-        target = within_limits(size, guests)
-
-        def why(row: int) -> str:
-            return f"has {format_size(target[row])}, its fixed share"
-
-        return None, Decision(target, why)
+        return within_limits(size, guests)
