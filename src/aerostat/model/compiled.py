@@ -1,8 +1,7 @@
 """The functions on a guest's record, compiled: the one room that knows Numba. Pure.
 
 A process guest runs the very same functions as they are, and must not pay for a compiler: so they
-know nothing of one, and are compiled here, all of them, as copies in a namespace of their own in
-which they call each other. The machine code is kept beside this file or in the user's cache.
+know nothing of one, and are compiled here, all of them, as copies that call each other's copies. The machine code is kept beside this file or in the user's cache.
 
 Whole numbers and floats come out the same to the last bit either way: nothing is reordered (no
 `fastmath`), and no function of the C library is used whose last bits differ between machines.
@@ -10,18 +9,19 @@ Whole numbers and floats come out the same to the last bit either way: nothing i
 
 import hashlib
 import inspect
+import sys
 from collections.abc import Callable
 from functools import cache
 from types import FunctionType, ModuleType
 from typing import Any
 
 from aerostat.errors import MissingError
-from aerostat.model import balloon, harm, interval, living, pace, reclaim, rows
+from aerostat.model import balloon, harm, interval, living, pace, plans, reclaim, rows
 
 #: The rooms whose functions are compiled.
 _ROOMS: tuple[ModuleType, ...] = (reclaim, balloon, harm, interval, living)
 #: Those whose text the compiled code depends on.
-_SOURCES: tuple[ModuleType, ...] = (*_ROOMS, rows, pace)
+_SOURCES: tuple[ModuleType, ...] = (*_ROOMS, rows, pace, plans, sys.modules[__name__])
 
 
 @cache
@@ -32,15 +32,16 @@ def live_all() -> Callable[..., None]:
     except ImportError as error:
         raise MissingError("the simulator needs Numba: pip install 'aerostat[simulate]'") from error
     options = {"error_model": "numpy", "nogil": True}
-    namespace: dict[str, Any] = {}
-    for room in _ROOMS:
-        namespace |= vars(room)
+    spaces = {room.__name__: dict(vars(room)) for room in _ROOMS}
     for room in _ROOMS:
         for name, function in vars(room).items():
             if inspect.isfunction(function) and function.__module__ == room.__name__:
-                copy = FunctionType(function.__code__, namespace, name)
-                namespace[name] = numba.njit(copy, **options)
-    entry = FunctionType(living.live_all.__code__, namespace, living.live_all.__name__)
+                copy = FunctionType(function.__code__, spaces[room.__name__], name)
+                fast = numba.njit(copy, **options)
+                for space in spaces.values():
+                    if space.get(name) is function:
+                        space[name] = fast
+    entry = FunctionType(living.live_all.__code__, spaces[living.__name__], "live_all")
     # Numba looks for changes in the entry's own file alone, so that its name says what it is of.
     entry.__qualname__ = f"live_all_{_digest()}"
     compiled: Callable[..., None] = numba.njit(entry, cache=True, **options)

@@ -19,6 +19,9 @@ from aerostat.model.demand import Demand
 from aerostat.model.pace import PACE, Pace
 from aerostat.units import MIB
 
+# Beyond it a few pages would be all that is read, and each miss takes as many multiplications.
+_MOST_SKEW = 8.0
+
 
 class Moment(NamedTuple):
     """What a guest's programs want at one moment."""
@@ -68,7 +71,7 @@ class Peak(NamedTuple):
     mapped: Column
     read_span: Column
     together: Column
-    """The working set, files in constant use and files that are read, at one and the same moment."""
+    """The working set, files in constant use and files that are read, at the same moment."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,6 +101,8 @@ class Plans:
             raise UsageError("a plan has at least one moment")
         if not np.isfinite(table).all() or (table[:, 1:] < 0).any():
             raise UsageError("what a plan wants is finite, and nothing of it negative")
+        if (table[:, 1 + SKEW] > _MOST_SKEW).any():
+            raise UsageError(f"files are read with a skew of at most {_MOST_SKEW:g}")
         backward = np.diff(table[:, 0]) < 0
         backward[first[1:] - 1] = False
         if backward.any():
