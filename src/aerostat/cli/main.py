@@ -32,6 +32,7 @@ _COMMANDS = {
     "resume": "aerostat.cli.resume:command",
     "run": "aerostat.cli.run:command",
     "set": "aerostat.cli.set:command",
+    "simulate": "aerostat.cli.simulate:command",
     "stats": "aerostat.cli.stats:command",
     "top": "aerostat.cli.top:command",
 }
