@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from aerostat.engine.observation import FloatArray, IntArray
+from aerostat.model.advance import advance
 from aerostat.model.columns import whole
 from aerostat.model.plans import Plans
 from aerostat.model.state import State
 from aerostat.model.statistics import statistics
-from aerostat.simulator.interim import advance
 from aerostat.simulator.world import World
 
 
@@ -105,9 +105,14 @@ class Population:
         """Return what each guest has read from its disks since it started, bytes."""
         return self.state.block_reads.copy()
 
-    def live(self, now: float, stall: FloatArray, substep: float, count: int) -> FloatArray:
+    def live(
+        self, now: float, stall: FloatArray, substep: float, count: int, *, compiled: bool
+    ) -> FloatArray:
         """Let `count` substeps pass for those that are there; return the seconds lost."""
-        outcome = advance(self.state, self.plans, self.target_size, stall, now, substep, count)
+        plans, target_size = self.plans, self.target_size
+        outcome = advance(
+            self.state, plans, target_size, stall, now, substep, count, compile=compiled
+        )
         return outcome.lost
 
     def _plug(self, guest: int, max_size: float) -> None:

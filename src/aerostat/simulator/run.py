@@ -54,6 +54,8 @@ class Course:
     """What all drivers tell; None for what each guest's own does."""
     record: float | None = None
     """Between two moments that are kept as series; None for none."""
+    compiled: bool = True
+    """Whether the model is compiled; the same comes out without, some hundred times slower."""
 
     def __post_init__(self) -> None:
         """Check the figures. Raises `UsageError`."""
@@ -75,6 +77,7 @@ def simulate(
     delay: float = 0.05,
     loss: float = 0.0,
     record: float | None = None,
+    compiled: bool = True,
     watch: Watch | None = None,
     progress: Progress | None = None,
 ) -> Result:
@@ -93,6 +96,7 @@ def simulate(
         sampling=Sampling(period, delay, loss),
         dialect=dialect,
         record=record,
+        compiled=compiled,
     )
     world = World.of(houses)
     parts: list[Result] = []
@@ -124,6 +128,7 @@ class Run:
         self._next_step = 0.0
         self._guarantee = world.column("guarantee")
         self._shares = world.column("shares")
+        self._silent_from = world.column("silent_from")
 
     def finished(self) -> Result:
         """Let all time pass, and return what came of it."""
@@ -173,15 +178,15 @@ class Run:
         if warm:
             tally.add(course.tick, size, held, population.present, population.house, hosts)
         self._recorder.keep(now, population, held, tally.lost, hosts)
-        lost = population.live(
-            now, settled.stall, course.substep, round(course.tick / course.substep)
-        )
+        count = round(course.tick / course.substep)
+        compiled = course.compiled
+        lost = population.live(now, settled.stall, course.substep, count, compiled=compiled)
         lost += settled.remote * REMOTE * course.tick * population.present
         tally.lost += np.minimum(lost, course.tick)
 
     def _sample(self, now: float) -> None:
         population = self._guests
-        asked = self._sampler.ask(now, population.present)
+        asked = self._sampler.ask(now, population.present & (now < self._silent_from))
         if asked.any():
             self._sampler.send(now, asked, population.statistics(self._course.dialect))
 
