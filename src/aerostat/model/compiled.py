@@ -37,7 +37,7 @@ def live_all() -> Callable[..., None]:
         for name, function in vars(room).items():
             if inspect.isfunction(function) and function.__module__ == room.__name__:
                 copy = FunctionType(function.__code__, spaces[room.__name__], name)
-                fast = numba.njit(copy, **options)
+                fast = numba.njit(copy, forceinline=True, **options)
                 for space in spaces.values():
                     if space.get(name) is function:
                         space[name] = fast
