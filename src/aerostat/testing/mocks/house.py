@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from aerostat.daemon.config import Config, parse
 from aerostat.daemon.journal.writer import JournalLike
 from aerostat.daemon.manager import Manager
+from aerostat.daemon.policies import guide
 from aerostat.daemon.savefile import SaveFile
+from aerostat.daemon.settings import settings_of
 from aerostat.daemon.snapshot import MoveRow, Snapshot
 from aerostat.errors import AerostatError, LinkError
 from aerostat.host.budget import HostReading
@@ -107,13 +109,16 @@ class House:
         journal: JournalLike | None = None,
     ) -> Manager:
         """Start a manager, which manages unless `config` says otherwise; its first tick is done."""
+        config = config or parse({"manage": True}, "house")
         self.manager = Manager(
-            config or parse({"manage": True}, "house"),
+            config,
             [self.connector] if connectors is None else connectors,
             host=self.host,
             clock=self.clock,
             save_file=save_file,
             journal=journal,
+            settings=settings_of(config),
+            guide=guide(config.policy),
         )
         self.manager.watchers.append(self._see)
         self._task = asyncio.create_task(self.manager.run())
