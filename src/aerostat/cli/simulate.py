@@ -20,7 +20,8 @@ Examples:
   aerostat simulate all --policy all --seeds 101-104 --dialect 16,10,6 --report out/
   aerostat simulate files --policy aerostat,proxmox --guests 24 --loss 0,0.1,0.5
   aerostat simulate mine.toml --policy mom:host_free=0.3,interval=5 --json
-  aerostat simulate all --policy all --shard 2/8 --report out/2
+  aerostat simulate all --policy all --shard 2/2 --report part2    # and 1/2 elsewhere
+  aerostat simulate --join part1 --join part2 --report out/
 """,
 )
 @click.argument("scenario", required=False)
@@ -83,6 +84,14 @@ Examples:
     type=click.Path(path_type=Path, file_okay=False),
     help="Write a page with pictures, and the rows as Parquet, CSV and JSON.",
 )
+@click.option(
+    "--join",
+    "joined",
+    metavar="DIR",
+    multiple=True,
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Simulate nothing: take the rows of this report; give it once for each part.",
+)
 @json_option
 @click.option("--list", "listing", is_flag=True, help="List families, policies and dialects.")
 def command(
@@ -97,6 +106,7 @@ def command(
     jobs: int | None,
     shard: str | None,
     directory: Path | None,
+    joined: tuple[Path, ...],
     *,
     as_json: bool,
     listing: bool,
@@ -117,21 +127,24 @@ def command(
         known = simulating.known()
         click.echo(to_json(**known) if as_json else "\n".join(simulating.list_lines(known)))
         return
+    if (scenario is None) != bool(joined):
+        raise UsageError("say what to simulate, or --join; 'aerostat simulate --list' has families")
     if scenario is None:
-        raise UsageError("say what to simulate, such as: build; 'aerostat simulate --list' has all")
-    wanted = simulating.wanted(
-        scenario,
-        policies=policies,
-        seeds=seeds,
-        dialects=dialects,
-        guests=guests,
-        seconds=seconds,
-        losses=losses,
-        delays=delays,
-        shard=shard,
-        record=directory is not None,
-    )
-    study = simulating.run(wanted, jobs)
+        study = simulating.join(joined)
+    else:
+        wanted = simulating.wanted(
+            scenario,
+            policies=policies,
+            seeds=seeds,
+            dialects=dialects,
+            guests=guests,
+            seconds=seconds,
+            losses=losses,
+            delays=delays,
+            shard=shard,
+            record=directory is not None,
+        )
+        study = simulating.run(wanted, jobs)
     if as_json:
         click.echo(to_json(**simulating.as_json(study)))
     else:

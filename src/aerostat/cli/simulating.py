@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -25,9 +26,8 @@ from rich.progress import (
 from aerostat.daemon.policies import find, offers
 from aerostat.errors import UsageError
 from aerostat.simulator import studies
-from aerostat.simulator.report import sums
+from aerostat.simulator.report import files, sums
 from aerostat.simulator.report.figures import dialect_words
-from aerostat.simulator.report.files import to_json
 from aerostat.simulator.report.rows import Study
 from aerostat.simulator.report.tables import Table, family_table, mean_table, text_lines
 from aerostat.simulator.scenarios import scenario
@@ -67,8 +67,17 @@ def wanted(
         delays=_numbers(delays, "--delay", 3600.0),
         shard=studies.Shard() if shard is None else studies.shard(shard),
         record=record,
-        command=shlex.join(["aerostat", *sys.argv[1:]]),
+        command=_command_line(),
     )
+
+
+def join(directories: Sequence[Path]) -> Study:
+    """Return the study that these reports are parts of. Raises `UsageError`, `OSError`."""
+    return files.join(directories, _command_line())
+
+
+def _command_line() -> str:
+    return shlex.join(["aerostat", *sys.argv[1:]])
 
 
 def policy_names(given: Sequence[str]) -> tuple[str, ...]:
@@ -195,7 +204,7 @@ def as_json(study: Study) -> dict[str, Any]:
         ]
         for dialect in sums.dialects(study.rows)
     }
-    return {**to_json(study), **({"means": means} if len(families) > 1 else {})}
+    return {**files.to_json(study), **({"means": means} if len(families) > 1 else {})}
 
 
 def show(study: Study) -> None:

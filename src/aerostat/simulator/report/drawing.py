@@ -21,7 +21,7 @@ _LETTER = 6.4
 _INK = {
     "text { fill: %s }": ("#51606f", "#a9b5c4"),
     ".title, .strong { fill: %s }": ("#1d2733", "#e8edf3"),
-    ".paper { fill: %s }": ("#ffffff", "#14191f"),
+    ".paper, .hollow { fill: %s }": ("#ffffff", "#14191f"),
     ".grid { stroke: %s }": ("#e6ebf0", "#29323c"),
     ".edge { stroke: %s }": ("#9ca8b5", "#5b6875"),
     ".limit { stroke: %s }": ("#1d2733", "#e8edf3"),
@@ -195,10 +195,10 @@ class Frame:
             self.right - 2, y - 5, word, "limit-word small", anchor="end"
         )
 
-    def dot(self, point: Point, policy: str, told: str = "") -> str:
+    def dot(self, point: Point, policy: str, told: str = "", *, hollow: bool = False) -> str:
         """Return the policy's marker at a point; `told` is shown to who points at it."""
         x, y = self.at(point)
-        return marker(x, y, policy, told)
+        return marker(x, y, policy, told, hollow=hollow)
 
 
 def path(places: Iterable[Point]) -> str:
@@ -226,7 +226,7 @@ def bar(x: float, y: float, width: float, height: float, kind: str, told: str = 
     )
 
 
-def marker(x: float, y: float, policy: str, told: str = "") -> str:
+def marker(x: float, y: float, policy: str, told: str = "", *, hollow: bool = False) -> str:
     """Return the marker of a policy at a place in pixels."""
     look = palette.look(policy)
     r = 5.0 if look.strong else 3.6
@@ -246,7 +246,7 @@ def marker(x: float, y: float, policy: str, told: str = "") -> str:
             )
         case _:
             shape = f"M{x - r:.1f} {y:.1f}a{r} {r} 0 1 0 {2 * r} 0a{r} {r} 0 1 0 {-2 * r} 0z"
-    return filled(shape, f"f-{look.key}", told)
+    return filled(shape, f"s-{look.key} hollow" if hollow else f"f-{look.key}", told)
 
 
 def legend(policies: Iterable[str]) -> list[Panel]:
@@ -261,7 +261,7 @@ def legend(policies: Iterable[str]) -> list[Panel]:
             + marker(13, 10, policy)
             + text(29, 14, policy, "strong" if look.strong else "")
         )
-        width = 40 + text_width(policy, strong=look.strong)
+        width = 46 + text_width(policy, strong=look.strong)
         panels.append(Panel(policy, width, 20, body))
     return panels
 

@@ -81,8 +81,9 @@ def _of_dialect(rows: Sequence[Row], dialect: str) -> Iterator[Figure]:
         yield Figure(
             "fronts",
             "Density against harm",
-            "Each number of guests that was tried. Lower and further right is better; the wide "
-            "pale steps are the front of all but the oracle.",
+            "Each number of guests that was tried; hollow where something was killed for want of "
+            "memory. Lower and further right is better; the wide pale steps are the front of all "
+            "but the oracle.",
             each(lambda family: pictures.fronts(family, rows)),
             names,
             with_legend=True,
@@ -107,6 +108,11 @@ def _degradation(
             )
 
 
+def _slug(name: str) -> str:
+    """Return a name as it may stand in a file's: scenarios of one's own are called anything."""
+    return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)
+
+
 def _of_houses(recorded: Sequence[Recorded]) -> Iterator[Figure]:
     """Yield a figure a family, each policy beside the others on the same scales."""
     for family in dict.fromkeys(house.family for house in recorded):
@@ -114,7 +120,7 @@ def _of_houses(recorded: Sequence[Recorded]) -> Iterator[Figure]:
         memory, held = houses.highest(shown), houses.highest_held(shown)
         harm = houses.highest_harm(shown)
         yield Figure(
-            f"house-{family}",
+            f"house-{_slug(family)}",
             f"A house over time: {family}",
             "All guests together above, each as a layer below; the same guests under each policy.",
             (
@@ -122,5 +128,5 @@ def _of_houses(recorded: Sequence[Recorded]) -> Iterator[Figure]:
                 *(houses.stacked(house, held, harm) for house in shown),
             ),
             tuple(house.policy for house in shown),
-            columns=min(len(shown), _COLUMNS),
+            columns=len(shown),
         )

@@ -1,4 +1,7 @@
-"""Writes a report into a directory: the page, its pictures, and the rows in three formats."""
+"""Writes a report into a directory: the page, its pictures, and the rows in three formats.
+
+Reads what it has written, to join the reports of several machines.
+"""
 
 import csv
 import json
@@ -7,7 +10,9 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from aerostat.errors import MissingError
+import msgspec
+
+from aerostat.errors import MissingError, UsageError
 from aerostat.simulator.report.figures import figures
 from aerostat.simulator.report.page import page
 from aerostat.simulator.report.rows import Row, Study
@@ -43,14 +48,54 @@ def plain(row: Row) -> dict[str, Any]:
 
 def to_json(study: Study) -> dict[str, Any]:
     """Return what was run and its rows, for JSON; sizes are bytes, times seconds."""
-    return {
-        "command": study.command,
-        "version": study.version,
-        "scenario": study.scenario,
-        "notes": list(study.notes),
-        "families": study.words,
-        "rows": [plain(row) for row in study.rows],
-    }
+    values: dict[str, Any] = msgspec.to_builtins(Stored.of(study))
+    return values
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """What `results.json` has: a study without what was recorded of houses."""
+
+    command: str
+    version: str
+    scenario: str
+    notes: tuple[str, ...]
+    families: dict[str, str]
+    rows: tuple[Row, ...]
+
+    @classmethod
+    def of(cls, study: Study) -> "Stored":
+        """Return what is stored of a study."""
+        return cls(
+            study.command, study.version, study.scenario, study.notes, study.words, study.rows
+        )
+
+
+def join(directories: Sequence[Path], command: str) -> Study:
+    """Return the study that several reports are parts of, without houses over time.
+
+    `command` is the command line that joins them. Raises `UsageError` where one is no report, and
+    `OSError`.
+    """
+    parts = [_stored(directory) for directory in directories]
+    first = parts[0]
+    notes = [f"From: {part.command}" for part in parts]
+    return Study(
+        command=command,
+        version=first.version,
+        scenario=first.scenario,
+        # A row that is in two of them is there once.
+        rows=tuple(dict.fromkeys(row for part in parts for row in part.rows)),
+        notes=tuple(dict.fromkeys(notes)),
+        words={name: words for part in parts for name, words in part.families.items()},
+    )
+
+
+def _stored(directory: Path) -> Stored:
+    file = directory / "results.json"
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Stored)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file}: not the results of a simulation: {error}") from error
 
 
 def write_parquet(rows: Sequence[Row], path: Path) -> None:

@@ -44,14 +44,15 @@ def harm_bars(family: str, lines: Sequence[Line]) -> Panel:
 def fronts(family: str, rows: Iterable[Row]) -> Panel:
     """Return density against harm: each number of guests that was tried, for each policy.
 
-    The wide pale steps are the front: nobody but the bound has more guests at as little harm.
+    The wide pale steps are the front: nobody but the bound has more guests at as little harm,
+    and none of them killed.
     """
     here = [row for row in whole(rows) if row.family == family and row.part in _TRIED]
     highest = max([row.p99_slowdown for row in here], default=LIMIT)
     guests = [float(row.guests) for row in here]
     across = scales.numbers(max(guests, default=1.0), low=min(guests, default=0.0))
     frame = _frame(across, scales.harms(max(highest, LIMIT)))
-    reached = [_tried(row) for row in here if row.policy != palette.BOUND]
+    reached = [_tried(row) for row in here if row.policy != palette.BOUND and not row.kills]
     steps = front(reached)
     parts = [text(4, 16, family, "title"), frame.axes("guests on a host", "slowdown, 99th of 100")]
     if len(steps) > 1:
@@ -59,10 +60,14 @@ def fronts(family: str, rows: Iterable[Row]) -> Panel:
     parts.append(frame.limit(LIMIT, "harm limit"))
     # Ours last, so that it lies on top.
     for policy in reversed(policies(here)):
-        points = sorted({_tried(row) for row in here if row.policy == policy})
+        mine = {row.guests: row for row in here if row.policy == policy}
+        points = [_tried(mine[count]) for count in sorted(mine)]
         if len(points) > 1:
             parts.append(frame.line(points, policy, faint=True))
-        parts += [frame.dot(point, policy, _told(policy, point)) for point in points]
+        parts += [
+            frame.dot(_tried(row), policy, _told(row), hollow=row.kills > 0)
+            for row in mine.values()
+        ]
     return Panel(f"{family}: density against harm", _WIDTH, frame.floor + 44, "".join(parts))
 
 
@@ -70,8 +75,9 @@ def _tried(row: Row) -> tuple[float, float]:
     return float(row.guests), row.p99_slowdown
 
 
-def _told(policy: str, point: tuple[float, float]) -> str:
-    return f"{policy}: {point[0]:.0f} guests, {scales.format_share(point[1])}"
+def _told(row: Row) -> str:
+    killed = f", {row.kills:.0f} killed" if row.kills else ""
+    return f"{row.policy}: {row.guests} guests, {scales.format_share(row.p99_slowdown)}{killed}"
 
 
 def degradation(family: str, rows: Iterable[Row], of: str) -> Panel | None:
@@ -80,7 +86,7 @@ def degradation(family: str, rows: Iterable[Row], of: str) -> Panel | None:
     `of` is ``loss`` or ``delay``, the column that varies; of the other its least value counts.
     """
     other = "delay" if of == "loss" else "loss"
-    here = [row for row in rows if row.family == family and row.part is Part.GIVEN]
+    here = [row for row in rows if row.family == family and row.part in (Part.GIVEN, Part.EQUAL)]
     least = min((getattr(row, other) for row in here), default=0.0)
     here = [row for row in here if getattr(row, other) == least]
     reached = {float(getattr(row, of)) for row in here}

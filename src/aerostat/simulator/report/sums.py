@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from aerostat.simulator.report import palette
 from aerostat.simulator.report.rows import Part, Row
+from aerostat.simulator.report.scales import format_share
 
 LIMIT = 0.02
-"""The slowdown that the 99th of a hundred guests may have where guests count as unharmed."""
+"""The slowdown that the 99th of a hundred guests may have where guests count as unharmed; the
+search for the most guests (`aerostat.simulator.density`) has the same."""
 _LEAST = 1e-4
 """For means of harm: less than this share is taken for this."""
 
@@ -114,6 +116,32 @@ def means(rows: Sequence[Row], dialect: str) -> list[Mean]:
         assert harm is not None
         made.append(Mean(policy, ratio, gap, harm, sum(line.shown.kills for line in mine)))
     return sorted(made, key=lambda mean: (-(mean.ratio or 0.0), mean.harm))
+
+
+def verdict(means: Sequence[Mean]) -> str:
+    """Return in a sentence how ours compares with the best rival, "" where either is missing."""
+    ours = next((mean for mean in means if mean.policy == palette.OURS), None)
+    bound = next((mean for mean in means if mean.policy == palette.BOUND), None)
+    rivals = [mean for mean in means if mean.policy not in (palette.OURS, palette.BOUND)]
+    if ours is None or not rivals:
+        return ""
+    least = min(rivals, key=lambda mean: mean.harm)
+    words = f"harm {format_share(ours.harm)}, {least.policy}'s {format_share(least.harm)}"
+    best = max(rivals, key=lambda mean: mean.ratio or 0.0)
+    if ours.ratio and best.ratio:
+        words = (
+            f"{ours.ratio / best.ratio:.2f} guests for each of the best rival's, {best.policy}"
+            f"{_closed(ours.ratio, best.ratio, bound)}; {words}"
+        )
+    return f"{palette.OURS}: {words}."
+
+
+def _closed(ours: float, best: float, bound: Mean | None) -> str:
+    """Return how much of the way from the best rival to the bound ours has gone."""
+    if bound is None or not bound.ratio or bound.ratio <= best:
+        return ""
+    share = math.log(ours / best) / math.log(bound.ratio / best)
+    return f", {format_share(share)} of the way from there to the {palette.BOUND}"
 
 
 def _geometric(values: Sequence[float | None]) -> float | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from aerostat.simulator.report import palette
 from aerostat.simulator.report.rows import Row
 from aerostat.simulator.report.scales import format_number, format_share
-from aerostat.simulator.report.sums import LIMIT, Line, Mean, best_rival
+from aerostat.simulator.report.sums import LIMIT, Line, Mean, best_rival, verdict
 from aerostat.units import format_size
 
 _ABSENT = "-"
@@ -98,7 +98,7 @@ def mean_table(title: str, means: Sequence[Mean], families: int) -> Table:
     for mean in means:
         cells = [mean.policy]
         if dense:
-            cells += [_ratio(mean.ratio), _ABSENT if mean.gap is None else f"{mean.gap:.0%}"]
+            cells += [_ratio(mean.ratio), _ABSENT if mean.gap is None else format_share(mean.gap)]
         rows.append((*cells, format_share(mean.harm), f"{mean.kills:.0f}"))
     words = f"Geometric means over {families} families; kills: OOM, their sum."
     if dense:
@@ -106,7 +106,8 @@ def mean_table(title: str, means: Sequence[Mean], families: int) -> Table:
             " of static: guests, of those that static sizes hold; of the gap: how much of the way "
             "from static sizes to the oracle, which knows the future, that is."
         )
-    return Table(title, titles, tuple(rows), words)
+    said = verdict(means)
+    return Table(title, titles, tuple(rows), f"{words} {said}".rstrip())
 
 
 def text_lines(table: Table) -> list[str]:
