@@ -11,12 +11,19 @@ A file of one's own is TOML: kinds of guests, of which a house has so many of ea
     share = 3
 
     [[guests]]
+    trace = "traces/bitbrains"   # a file or a directory, beside this one
+    silent_from = 600            # from then on their drivers tell nothing
+
+    [[guests]]
     max_size = "2GiB"
+    arrives = 120
     grow_rate = "128MiB"         # a second
     moments = [
         { at = 0, hold = "200MiB" },
         { at = 600, hold = "1.5GiB", cold = "300MiB", read_rate = "20MiB", read_span = "1GiB" },
     ]
+    bursts = [{ at = 300, size = "1GiB", seconds = 20 }]
+    plugs = [{ at = 800, size = "2GiB" }]
 
 Reads the file that it is given, and nothing else.
 """
@@ -24,9 +31,9 @@ Reads the file that it is given, and nothing else.
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -39,7 +46,8 @@ from aerostat.model.plans import Moment, Plan, Plans
 from aerostat.simulator.traces import READERS, family_of, read
 from aerostat.simulator.workloads import FAMILIES
 from aerostat.simulator.workloads.family import Family
-from aerostat.simulator.world import GuestSpec
+from aerostat.simulator.workloads.happenings import burst
+from aerostat.simulator.world import GuestSpec, Plug
 from aerostat.units import GIB, MIB
 
 ALL = "all"
@@ -94,9 +102,21 @@ class _Moment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     write_rate: Size = Size(0)
 
 
+class _Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    at: float
+    size: Size
+    seconds: float = _LONGEST
+
+
 class _Guests(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     family: str | None = None
+    trace: str | None = None
     share: int = 1
+    bursts: tuple[_Event, ...] = ()
+    """So much more is wanted, for so long."""
+    plugs: tuple[_Event, ...] = ()
+    """So much memory more is plugged in, for good."""
+    silent_from: float | None = None
     max_size: Size | None = None
     swap_size: Size = Size(0)
     guarantee: Size = Size(0)
@@ -144,32 +164,62 @@ def from_trace(path: Path, of: str | None = None) -> Scenario:
     return Scenario(path.stem, (family_of(path.stem, read(path, of)),))
 
 
+class _Kind(NamedTuple):
+    """A kind of guests: who they are, or who makes them, and what the file tells."""
+
+    made: Family | GuestSpec
+    told: _Guests
+
+
 class Turns:
     """Makes guests of several kinds, in turn."""
 
-    def __init__(self, kinds: "Sequence[Family | GuestSpec]") -> None:
+    def __init__(self, kinds: "Sequence[_Kind]") -> None:
         self._kinds = kinds
 
     def __call__(
         self, rng: np.random.Generator, index: int, seconds: float, common: np.random.Generator
     ) -> GuestSpec:
         """Return guest number `index`."""
-        kind = self._kinds[index % len(self._kinds)]
-        return kind if isinstance(kind, GuestSpec) else kind.guest(rng, index, seconds, common)
+        made, told = self._kinds[index % len(self._kinds)]
+        if isinstance(made, Family):
+            made = made.guest(rng, index, seconds, common)
+        return _with_events(made, told)
 
 
-def _kind(told: _Guests, source: Source, where: Place) -> Family | GuestSpec:
+def _with_events(guest: GuestSpec, told: _Guests) -> GuestSpec:
+    """Return the guest to which happens what its kind is told."""
+    for event in told.bursts:
+        guest = burst(guest, event.at, float(event.size), event.seconds)
+    size, plugs = guest.max_size, []
+    for event in sorted(told.plugs, key=lambda plug: plug.at):
+        size += float(event.size)
+        plugs.append(Plug(event.at, size))
+    silent_from = np.inf if told.silent_from is None else told.silent_from
+    return replace(guest, silent_from=silent_from, plugs=tuple(plugs))
+
+
+def _kind(told: _Guests, source: Source, where: Place) -> _Kind:
     if told.share < 1:
         raise source.error((*where, "share"), "must be 1 or more")
+    for event in (*told.bursts, *told.plugs):
+        if not (0 <= event.at <= _LONGEST and 0 <= event.seconds <= _LONGEST):
+            raise source.error(where, f"an event is not within {_LONGEST:.0f} seconds")
+    ways = [told.family is not None, told.trace is not None, told.max_size is not None]
+    if sum(ways) != 1 or bool(told.moments) != ways[2]:
+        raise source.error(where, "needs one of: a family, a trace, or max_size and moments")
     if told.family is not None:
-        if told.max_size is not None or told.moments:
-            raise source.error(where, "has a family; max_size and moments are for guests without")
         if told.family not in FAMILIES:
             raise source.error((*where, "family"), f"there are: {', '.join(FAMILIES)}")
-        return FAMILIES[told.family]
-    if told.max_size is None or not told.moments:
-        raise source.error(where, "needs a family, or max_size and moments")
-    return _spec(told, told.max_size, source, where)
+        return _Kind(FAMILIES[told.family], told)
+    if told.trace is not None:
+        path = Path(source.name).parent / told.trace
+        try:
+            return _Kind(family_of(path.stem, read(path)), told)
+        except UsageError as error:
+            raise source.error((*where, "trace"), str(error)) from error
+    assert told.max_size is not None
+    return _Kind(_spec(told, told.max_size, source, where), told)
 
 
 def _spec(told: _Guests, max_size: Size, source: Source, where: Place) -> GuestSpec:

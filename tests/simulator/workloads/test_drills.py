@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from aerostat.model.plans import Moment, Plan
 from aerostat.simulator.workloads.drills import DRILLS, SECONDS
-from aerostat.simulator.world import World
+from aerostat.simulator.workloads.happenings import burst
+from aerostat.simulator.world import GuestSpec, World
 from aerostat.units import GIB
 
 
@@ -57,3 +59,13 @@ def test_what_is_plugged_in_is_wanted() -> None:
         after = max(m.hold for m in guest.plan.moments)
         assert (after > before + 0.3 * guest.max_size) == plugged
         assert [plug.max_size for plug in guest.plugs] == [1.5 * guest.max_size] * plugged
+
+
+def test_a_burst_is_added_to_what_is_wanted_and_ends() -> None:
+    guest = GuestSpec(GIB, Plan([Moment(0, 100.0), Moment(50, 200.0, 10.0)]))
+
+    moments = burst(guest, 70, 1000.0, 20).plan.moments
+
+    assert [moment.at for moment in moments] == pytest.approx([0, 50, 70, 70.1, 90.1, 90.2])
+    assert [moment.hold for moment in moments] == pytest.approx([100, 200, 200, 1200, 1200, 200])
+    assert [moment.cold for moment in moments] == [0, 10, 10, 10, 10, 10]

@@ -7,11 +7,10 @@ guests are steady services, unless a drill says otherwise; what happens happens 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from aerostat.model.plans import Moment, Plan
 from aerostat.simulator.workloads import boot_storm, liar, steady
 from aerostat.simulator.workloads.family import GUARANTEE, Family
+from aerostat.simulator.workloads.happenings import burst
 from aerostat.simulator.world import GuestSpec, House, Migration, Plug
 from aerostat.units import GIB, MIB
 
@@ -50,23 +49,14 @@ class Drill:
         return home, House(f"{self.name}-{seed}-away", budget, (guest,))
 
 
-def _big(at: float = np.inf, peak: float = 2.0 * GIB) -> GuestSpec:
-    """Return a guest of 4 GiB that holds 1.5, and from `at` on `peak`, taken at 1 GiB/s."""
-    usual = Moment(0.0, 1.5 * GIB, 0.25 * GIB, 60.0 * MIB)
-    moments = [usual]
-    if np.isfinite(at):
-        high = usual._replace(hold=peak)
-        moments += [
-            usual._replace(at=at),
-            high._replace(at=at + 0.1),
-            high._replace(at=at + 60.0),
-            usual._replace(at=at + 60.1),
-        ]
-    return GuestSpec(4.0 * GIB, Plan(moments, grow_rate=1.0 * GIB), guarantee=4 * GIB * GUARANTEE)
+def _big() -> GuestSpec:
+    """Return a guest of 4 GiB that holds 1.5 and takes memory at 1 GiB/s."""
+    plan = Plan((Moment(0.0, 1.5 * GIB, 0.25 * GIB, 60.0 * MIB),), grow_rate=1.0 * GIB)
+    return GuestSpec(4.0 * GIB, plan, guarantee=4 * GIB * GUARANTEE)
 
 
 def _burst(guest: GuestSpec, index: int, begins: float) -> GuestSpec:
-    return _big(begins, 3.4 * GIB) if index == 0 else guest
+    return burst(_big(), begins, 1.9 * GIB, 60.0) if index == 0 else guest
 
 
 def _stale(guest: GuestSpec, _index: int, begins: float) -> GuestSpec:
@@ -82,12 +72,8 @@ def _plugged(guest: GuestSpec, index: int, begins: float) -> GuestSpec:
     if index % 2:
         return guest
     more = guest.max_size // 2
-    moments = [
-        moment._replace(hold=moment.hold + (0.8 * more if moment.at > begins else 0.0))
-        for moment in guest.plan.moments
-    ]
-    plan = replace(guest.plan, moments=moments)
-    return replace(guest, plan=plan, plugs=(Plug(begins, guest.max_size + more),))
+    wanted = burst(guest, begins, 0.8 * more, begins)
+    return replace(wanted, plugs=(Plug(begins, guest.max_size + more),))
 
 
 DRILLS: Mapping[str, Drill] = {
