@@ -12,6 +12,7 @@ from aerostat.engine.plan import Plan
 from aerostat.engine.settings import Settings
 from aerostat.engine.state import State
 from aerostat.engine.step import step
+from aerostat.engine.wishes import Wishes
 from aerostat.units import MIB
 
 
@@ -41,6 +42,7 @@ class World:
         self.shares = np.full(count, 1000.0)
         self.pinned = np.full(count, np.nan)
         self.block_reads = np.full(count, np.nan)
+        self.wishes = np.full(count, np.nan)
         self.available = np.full(len(self.budget), np.nan)
         self.reserved = np.zeros(len(self.budget))
         self.host_pressure = np.full(len(self.budget), np.nan)
@@ -105,7 +107,9 @@ class World:
 
     def plan(self) -> Plan:
         """Take one step of the engine, without carrying it out."""
-        self.state, plan = step(self.state, self.now, *self.observe(), self.settings)
+        hosts, guests = self.observe()
+        wishes = Wishes(self.wishes.copy(), str)
+        self.state, plan = step(self.state, self.now, hosts, guests, self.settings, wishes)
         return plan
 
     def obey(self, plan: Plan) -> None:

@@ -2,7 +2,8 @@
 
 A scenario is a small host with random sizes and budget whose guests, at random moments, grow,
 shrink, fall silent, lie, get stuck, lock their memory, stall, restart or take memory back, and
-whose budget changes. After every step every promise is checked.
+whose budget changes, and another policy may wish anything of them. After every step every promise
+is checked.
 """
 
 import json
@@ -52,6 +53,8 @@ EVENTS = (
     "ease",
     "late",
     "pin",
+    "wish",
+    "wish",
     "exempt",
     "nothing",
 )
@@ -89,6 +92,7 @@ def happen(host: Any, name: str, row: int, amount: float, value: float) -> None:
         "restart": (host.size, whole),
         "take back": (host.size, min(host.size[row] + amount * 64 * MIB, whole)),
         "pin": (host.pinned, np.nan if amount < 0.3 else amount * whole),
+        "wish": (host.wishes, value if amount < 0.5 else amount * whole),
         "exempt": (host.managed, amount < 0.5),
         "slow": (host.pace, amount * 8 * MIB),
         "swift": (host.pace, np.inf),
