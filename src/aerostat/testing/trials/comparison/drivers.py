@@ -18,12 +18,12 @@ from aerostat.daemon.orders import Orders
 from aerostat.daemon.promises import Promises
 from aerostat.daemon.sampler import Sampler, Seen
 from aerostat.engine.observation import Hosts
-from aerostat.engine.policies import catalogue
 from aerostat.engine.policies.base import Policy
 from aerostat.errors import AerostatError
 from aerostat.hypervisors.base import Reading
 from aerostat.hypervisors.qmp.connector import QmpConnector
 from aerostat.testing.processes.manager import ManagerProcess
+from aerostat.testing.trials.comparison.rivals import contender
 from aerostat.testing.trials.comparison.scenes import GUARANTEE
 
 #: The two that are no rule: the manager, and the guests left with all that they have.
@@ -55,8 +55,7 @@ def driver(name: str, sockets: Sequence[Path], directory: Path, budget: int) -> 
         return Nobody()
     if name == OURS:
         return OurManager(sockets, directory, budget)
-    policy = catalogue.find(name)
-    return Rule(policy, sockets, host_memory(policy, budget))
+    return Rule(contender(name), sockets, budget)
 
 
 async def settle(sockets: Sequence[Path], size: int, within: float = 20.0) -> None:
@@ -81,16 +80,6 @@ def _have(size: int, answers: Mapping[str, Reading | AerostatError]) -> bool:
     """Tell whether all guests have this size."""
     readings = [answer for answer in answers.values() if isinstance(answer, Reading)]
     return len(readings) == len(answers) and all(one.guest_size <= size for one in readings)
-
-
-def host_memory(policy: Policy, budget: int) -> int:
-    """Return the memory of a host on which a policy would have its guests hold `budget` bytes.
-
-    Some rules leave a share of the host free. They get a host that is larger by that share, so that
-    everybody is after the same memory held.
-    """
-    used = getattr(policy, "host_used", 1.0 - getattr(policy, "host_free", 0.0))
-    return round(budget / used)
 
 
 class Nobody:
@@ -141,9 +130,9 @@ class OurManager:
 class Rule:
     """A rule in a plain loop: look, decide, ask; what it is shown is what our manager is shown."""
 
-    def __init__(self, policy: Policy, sockets: Sequence[Path], memory: int) -> None:
+    def __init__(self, policy: Policy, sockets: Sequence[Path], budget: int) -> None:
         self._policy = policy
-        self._memory = memory
+        self._budget = budget
         self._clock = SystemClock()
         self._sampler = Sampler([QmpConnector([str(socket) for socket in sockets])], self._clock)
         self._count = len(sockets)
@@ -189,10 +178,10 @@ class Rule:
             await asyncio.sleep(max(0.0, self._policy.interval - passed))
 
     def _host(self, guests: Sequence[Seen]) -> Hosts:
-        left = max(self._memory - held_by_all(guests), 0)
+        left = max(self._budget - held_by_all(guests), 0)
         return Hosts.of(
             ("here",),
-            budget=np.array([float(self._memory)]),
+            budget=np.array([float(self._budget)]),
             available=np.array([float(left)]),
             reserved=np.zeros(1),
         )

@@ -25,6 +25,8 @@ from aerostat.units import MIB
 
 DISK_SIZE = 256 * MIB
 SWAP_SIZE = 128 * MIB
+#: What a QEMU holds besides its guest's memory, as measured: 43 to 50 MiB.
+OVERHEAD = 48 * MIB
 
 _PAGE = 4096
 _PATIENCE = 60.0

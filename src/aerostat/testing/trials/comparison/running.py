@@ -15,12 +15,13 @@ from aerostat.model.workload import Workload
 from aerostat.testing.laboratory import Laboratory
 from aerostat.testing.trials.comparison.drivers import NOBODY, driver, settle
 from aerostat.testing.trials.comparison.inhabitants import (
+    OVERHEAD,
     Inhabitant,
     Kind,
     inhabitants,
     start_all,
 )
-from aerostat.testing.trials.comparison.scenes import SCENES, SIZE, WARM_UP
+from aerostat.testing.trials.comparison.scenes import SCENES, SIZE, START, WARM_UP
 
 _WATCH_EVERY = 0.5
 _NURSE_EVERY = 2.0
@@ -60,10 +61,6 @@ class Job:
         """Return what each guest does."""
         return SCENES[self.scene].workloads(self.seed, count, self.seconds)
 
-    def budget(self, count: int) -> int:
-        """Return what so many guests together may hold, in bytes."""
-        return SCENES[self.scene].budget_each * count
-
 
 @dataclass(slots=True)
 class Fared:
@@ -76,6 +73,8 @@ class Fared:
     worked: float = 0.0
     """Seconds of its work that were done in time, of those that were watched."""
     watched: float = 0.0
+    touched: int = 0
+    """Bytes that its programs took, read, or looked at again."""
     restarts: int = 0
     """How often its programs had been killed, and were started again."""
     held: float = 0.0
@@ -96,10 +95,15 @@ class Run:
     """Why it came to nothing."""
 
 
+def budget(kinds: Sequence[Kind]) -> int:
+    """Return what these guests may hold together, and what runs them, in bytes."""
+    return START * len(kinds) + OVERHEAD * sum(kind.program == "qemu" for kind in kinds)
+
+
 async def make(job: Job, kinds: Sequence[Kind], accelerator: str | None = None) -> Run:
     """Make a run, and return what was seen. Raises `AerostatError`."""
     began = time.monotonic()
-    run = Run(job, job.budget(len(kinds)))
+    run = Run(job, budget(kinds))
     uml_memory = SIZE * sum(kind.program == "uml" for kind in kinds)
     async with Laboratory(memory=uml_memory) as laboratory:
         guests = inhabitants(laboratory, kinds, accelerator)
@@ -131,7 +135,7 @@ class _Course:
         await start_all(self._guests)
         sockets = [guest.socket for guest in self._guests]
         if self._job.policy != NOBODY:
-            await settle(sockets, self._run.budget // len(sockets))
+            await settle(sockets, START)
         directory, budget = self._laboratory.directory, self._run.budget
         moves = driver(self._job.policy, sockets, directory, budget)
         tasks: list[asyncio.Task[None]] = []
@@ -178,7 +182,9 @@ class Look(NamedTuple):
     counters: dict[str, int]
     """What its kernel has counted; empty if it is mute."""
     worked: float
-    """Seconds of its work that were done."""
+    """Seconds of its work that were done, ..."""
+    touched: int
+    """... and bytes that it touched."""
 
 
 class Nurse:
@@ -189,10 +195,10 @@ class Nurse:
         self.workload = workload
         self.restarts = 0
         self.held: list[int] = []
-        self._done = 0.0
-        """Seconds of work that programs did that are gone."""
-        self._doing = 0.0
-        """What those did that run, as far as it is known, ..."""
+        self._done = (0.0, 0)
+        """Seconds of work, and bytes touched, of programs that are gone."""
+        self._doing = (0.0, 0)
+        """The same of those that run, as far as it is known, ..."""
         self._since = 0.0
         """... which began at this second of the plan."""
         self._turn = asyncio.Lock()
@@ -205,7 +211,7 @@ class Nurse:
             await asyncio.sleep(_NURSE_EVERY)
             if not await self._ask():
                 self.restarts += 1
-                self._done, self._doing = self._done + self._doing, 0.0
+                self._done, self._doing = self._both(), (0.0, 0)
                 self._since = time.monotonic() - began
                 with contextlib.suppress(AerostatError):
                     await self.guest.play(self.workload, self._since)
@@ -213,11 +219,14 @@ class Nurse:
     async def look(self) -> Look:
         """Return how the guest has fared up to now."""
         await self._ask()
-        worked, at = self._done + self._doing, time.monotonic()
+        (worked, touched), at = self._both(), time.monotonic()
         counted: dict[str, int] = {}
         with contextlib.suppress(AerostatError):
             counted = counters(await self.guest.vmstat())
-        return Look(at, counted, worked)
+        return Look(at, counted, worked, touched)
+
+    def _both(self) -> tuple[float, int]:
+        return self._done[0] + self._doing[0], self._done[1] + self._doing[1]
 
     def fared(self, first: Look, last: Look) -> Fared:
         """Return how the guest fared between two looks."""
@@ -230,6 +239,7 @@ class Nurse:
             counted,
             worked=last.worked - first.worked,
             watched=last.at - first.at,
+            touched=last.touched - first.touched,
             restarts=self.restarts,
             held=sum(self.held) / max(len(self.held), 1),
         )
@@ -244,7 +254,8 @@ class Nurse:
         if report is None:
             return False
         if report:
-            self._doing = report["seconds_played"] - self._since - report["lost"]
+            worked = report["seconds_played"] - self._since - report["lost"]
+            self._doing = worked, sum(report[kind] for kind in ("grown", "read", "checked"))
         return True
 
 

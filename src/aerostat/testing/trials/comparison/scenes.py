@@ -14,10 +14,13 @@ from aerostat.units import MIB
 #: Every guest has this much memory, in bytes, and is promised so much.
 SIZE = 256 * MIB
 GUARANTEE = 96 * MIB
+#: The house's budget for each of its guests: less than they want together, now and then. They
+#: begin with it, so that nobody begins with a house that is over its budget.
+START = 160 * MIB
 WARM_UP = 12.0
 
 _REST = 8 * MIB
-_GROW_RATE = 48 * MIB
+_GROW_RATE = 16 * MIB
 _READ_RATE = 24 * MIB
 _SPAN = 112 * MIB
 _SKEW = 1.5
@@ -30,8 +33,6 @@ class Scene(NamedTuple):
 
     name: str
     title: str
-    budget_each: int
-    """The house's budget for each of its guests, bytes: less than they want together."""
     make: Make
     """Takes chance, how many guests there are, and for how many seconds they work."""
 
@@ -85,10 +86,10 @@ def _sandboxes(chance: random.Random, count: int, seconds: float) -> list[Worklo
     workloads = []
     for place in range(count - 1):
         first = WARM_UP + (place / count + chance.uniform(0, 1 / count)) * seconds * 0.45
-        steps = [Step(0, 32 * MIB)]
+        steps = [Step(0, 2 * _REST)]
         for at in (first, first + seconds * 0.5):
             steps.append(Step(at, 96 * MIB, read_rate=_READ_RATE, read_span=48 * MIB, skew=1.0))
-            steps.append(Step(at + 8, 32 * MIB))
+            steps.append(Step(at + 8, 2 * _REST))
         workloads.append(Workload("sandbox", tuple(steps), grow_rate=_GROW_RATE))
     leaks = Step(0, _REST, leak_rate=2 * MIB, leak_limit=96 * MIB)
     workloads.append(Workload("leak", (leaks,)))
@@ -121,10 +122,10 @@ def _shuffled(chance: random.Random, workloads: list[Workload]) -> list[Workload
 SCENES: Mapping[str, Scene] = {
     scene.name: scene
     for scene in (
-        Scene("turns", "working sets that move from guest to guest", 136 * MIB, _turns),
-        Scene("bursts", "short bursts in one guest after the other", 136 * MIB, _bursts),
-        Scene("files", "files read again and again beside stale caches", 152 * MIB, _files),
-        Scene("sandboxes", "idle guests that wake up, and a leak", 136 * MIB, _sandboxes),
-        Scene("mixed", "some of each", 144 * MIB, _mixed),
+        Scene("turns", "working sets that move from guest to guest", _turns),
+        Scene("bursts", "short bursts in one guest after the other", _bursts),
+        Scene("files", "files read again and again beside stale caches", _files),
+        Scene("sandboxes", "idle guests that wake up, and a leak", _sandboxes),
+        Scene("mixed", "some of each", _mixed),
     )
 }
