@@ -129,6 +129,10 @@ def command(
         return
     if (scenario is None) != bool(joined):
         raise UsageError("say what to simulate, or --join; 'aerostat simulate --list' has families")
+    if directory is not None:
+        from aerostat.simulator.report import files
+
+        files.prepare(directory)
     if scenario is None:
         study = simulating.join(joined)
     else:
@@ -150,7 +154,5 @@ def command(
     else:
         simulating.show(study)
     if directory is not None:
-        from aerostat.simulator.report.files import write
-
-        page = write(study, directory)
+        page = files.write(study, directory)
         click.echo(f"written: {page}", err=as_json)

@@ -4,6 +4,7 @@ Reads what it has written, to join the reports of several machines.
 """
 
 import csv
+import importlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
@@ -18,6 +19,16 @@ from aerostat.simulator.report.page import page
 from aerostat.simulator.report.rows import Row, Study
 
 _COLUMNS = [field.name for field in fields(Row)]
+
+
+def prepare(directory: Path) -> None:
+    """Make sure that a report can be written there, before hours go into what would be in it.
+
+    Raises `MissingError` without pyarrow, `OSError`.
+    """
+    _pyarrow()
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "index.html").touch()
 
 
 def write(study: Study, directory: Path) -> Path:
@@ -100,12 +111,15 @@ def _stored(directory: Path) -> Stored:
 
 def write_parquet(rows: Sequence[Row], path: Path) -> None:
     """Write rows as Parquet. Raises `MissingError` where pyarrow is not installed."""
+    arrow, parquet = _pyarrow()
+    parquet.write_table(arrow.Table.from_pylist([plain(row) for row in rows]), path)
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    """Return pyarrow and its Parquet part, which are heavy, and only for who wants a report."""
     try:
-        import pyarrow as pa  # noqa: PLC0415 - heavy, and only for who wants a report
-        from pyarrow import parquet  # noqa: PLC0415
+        return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
     except ImportError as error:
         raise MissingError(
             "a report needs pyarrow; install it with: pip install 'aerostat[simulate]'"
         ) from error
-    table = pa.Table.from_pylist([plain(row) for row in rows])
-    parquet.write_table(table, path)

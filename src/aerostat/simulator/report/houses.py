@@ -25,9 +25,9 @@ def summed(house: Recorded, highest: float, harm: float) -> Panel:
     that are shown side by side.
     """
     times = _fitted(house.times)
-    held = _fitted(house.held.sum(axis=1))
-    size = np.maximum(_fitted(house.size.sum(axis=1)), held)
-    top = np.maximum(size + _fitted(house.balloon.sum(axis=1)), size)
+    held = _fitted(_together(house.held))
+    size = np.maximum(_fitted(_together(house.size)), held)
+    top = np.maximum(size + _fitted(_together(house.balloon)), size)
     frame = _frame(times, highest)
     bottom = np.zeros(len(times))
     parts = [
@@ -55,13 +55,13 @@ def stacked(house: Recorded, highest: float, harm: float) -> Panel:
 
 def highest(houses: list[Recorded]) -> float:
     """Return up to how many bytes a scale must go that suits all of these houses."""
-    tops = [(house.size + house.balloon).sum(axis=1).max(initial=0.0) for house in houses]
+    tops = [_together(house.size + house.balloon).max(initial=0.0) for house in houses]
     return float(max([*tops, *(house.budget for house in houses)], default=1.0))
 
 
 def highest_held(houses: list[Recorded]) -> float:
     """Return the same where only what is held is shown."""
-    tops = [house.held.sum(axis=1).max(initial=0.0) for house in houses]
+    tops = [_together(house.held).max(initial=0.0) for house in houses]
     return float(max([*tops, *(house.budget for house in houses)], default=1.0))
 
 
@@ -96,6 +96,12 @@ def _harm_of(house: Recorded) -> FloatArray:
     counts = np.maximum(there.sum(axis=1), 1)
     means: FloatArray = np.where(there, house.slowdown, 0.0).sum(axis=1) / counts
     return means
+
+
+def _together(column: FloatArray) -> FloatArray:
+    """Return the sum over the guests that are there, a value a moment."""
+    sums: FloatArray = np.nansum(column, axis=1)
+    return sums
 
 
 def _frame(times: FloatArray, top: float) -> Frame:
