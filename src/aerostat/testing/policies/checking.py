@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from aerostat.engine.policies.base import Policy
-from aerostat.testing.policies.contract import Broken
 from aerostat.testing.policies.promises import PROMISES, Kind, Promise
+from aerostat.testing.policies.stage import Broken
 
 
 class Verdict(NamedTuple):

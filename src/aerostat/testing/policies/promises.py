@@ -27,7 +27,7 @@ class Promise(NamedTuple):
     number: int
     words: str
     check: Callable[[Policy], None]
-    """Raises `contract.Broken`, or whatever the policy raises."""
+    """Raises `stage.Broken`, or whatever the policy raises."""
 
 
 _CONTRACT, _SAFETY, _CONDUCT = Kind.CONTRACT, Kind.SAFETY, Kind.CONDUCT

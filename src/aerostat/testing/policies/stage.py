@@ -4,6 +4,7 @@ A stage is played step by step under a policy. What the policy was shown can be 
 shown to it again: in another order, in part, or damaged. Pure.
 """
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
@@ -24,6 +25,10 @@ _SCARCE = 0.02
 """A guest that has less than this part of its maximum available suffers."""
 _STALLS = 50.0
 """Allocation stalls a second of a guest that suffers."""
+
+
+class Broken(AssertionError):
+    """A promise is broken; the message says how."""
 
 
 class Shown(NamedTuple):
@@ -168,9 +173,9 @@ class Player:
         """Let the policy decide once, and the guests obey."""
         stage, shown = self.stage, self.stage.look()
         suffers = stage.suffers
-        self.film.append(shown)
+        self.film.append(copy.deepcopy(shown))
         self._memory, decided = self.policy.step(self._memory, *shown)
-        target = np.array(decided.target_size, dtype=np.float64)
+        target = sizes_of(decided, shown)
         asked = np.where(np.isnan(stage.asked), stage.size, stage.asked)
         step = Step(shown, decided, asked, target, suffers)
         stage.obey(target, self.policy.interval)
@@ -182,12 +187,22 @@ class Player:
         return [self.step() for _ in range(steps)]
 
 
+def sizes_of(decided: Decided, shown: Shown) -> FloatArray:
+    """Return what is asked of each guest. Raises `Broken` where that is not one size for each."""
+    sizes = np.array(decided.target_size)
+    if sizes.shape != (len(shown.guests),):
+        raise Broken(f"sizes of shape {sizes.shape} for {len(shown.guests)} guests")
+    if sizes.dtype != np.float64:
+        raise Broken(f"sizes are of type {sizes.dtype}, not float64")
+    return sizes
+
+
 def watch(policy: Policy, film: Sequence[Shown]) -> list[FloatArray]:
     """Return what a policy decides that is shown a film, whatever it decides."""
     memory, targets = policy.start(), []
     for shown in film:
         memory, decided = policy.step(memory, *shown)
-        targets.append(np.array(decided.target_size, dtype=np.float64))
+        targets.append(sizes_of(decided, shown))
     return targets
 
 
