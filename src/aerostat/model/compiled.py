@@ -1,7 +1,8 @@
 """The functions on a guest's record, compiled: the one room that knows Numba. Pure.
 
 A process guest runs the very same functions as they are, and must not pay for a compiler: so they
-know nothing of one, and are compiled here, all of them, as copies that call each other's copies. The machine code is kept beside this file or in the user's cache.
+know nothing of one, and are compiled here, all of them, as copies that call each other's copies.
+The machine code is kept beside this file or in the user's cache.
 
 Whole numbers and floats come out the same to the last bit either way: nothing is reordered (no
 `fastmath`), and no function of the C library is used whose last bits differ between machines.
@@ -13,7 +14,6 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from types import FunctionType, ModuleType
-from typing import Any
 
 from aerostat.errors import MissingError
 from aerostat.model import balloon, harm, interval, living, pace, plans, reclaim, rows
@@ -31,7 +31,7 @@ def live_all() -> Callable[..., None]:
         import numba  # noqa: PLC0415 - an extra; takes half a second and 100 MiB
     except ImportError as error:
         raise MissingError("the simulator needs Numba: pip install 'aerostat[simulate]'") from error
-    options = {"error_model": "numpy", "nogil": True}
+    options = {"error_model": "numpy", "nogil": True, "_nrt": False}
     spaces = {room.__name__: dict(vars(room)) for room in _ROOMS}
     for room in _ROOMS:
         for name, function in vars(room).items():

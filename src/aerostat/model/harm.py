@@ -13,9 +13,12 @@ A balloon that has been emptied is still to blame until what it pushed out is ba
 Programs are taken for one thread: what any of them waits for, all of them lose.
 """
 
+from typing import NamedTuple
+
 from aerostat.model.rows import (
     BALLOON,
     CACHE,
+    COLD,
     FREE,
     HOT_CACHE,
     MAPPED,
@@ -26,6 +29,25 @@ from aerostat.model.rows import (
     SWAPPED,
     Record,
 )
+
+
+class Missing(NamedTuple):
+    """What is used and not in memory, in bytes."""
+
+    swap: float
+    files: float
+    """Files in constant use."""
+    reads: float
+    """Files that were read before."""
+
+
+class Back(NamedTuple):
+    """What of that would be in memory, were the balloon empty, and how much would be free."""
+
+    swap: float
+    files: float
+    reads: float
+    free: float
 
 
 def miss_share(cached: float, span: float, skew: float) -> float:
@@ -51,24 +73,25 @@ def misses(cached: float, span: float, skew: float, read: float) -> float:
     return min(read, max(span - cached, 0.0))
 
 
-def returned(guest: Record, used_swap: float) -> tuple[float, float, float, float]:
-    """Share the balloon's memory out among what is missing, `used_swap` bytes of it in the swap.
-
-    Returns what would be back: of the used swap, of the files in constant use, of the files that
-    were read; and what would be free.
-    """
+def missing_now(guest: Record) -> Missing:
+    """Return what is missing of what is used."""
     files = guest[MAPPED] - guest[HOT_CACHE]
-    read_before = max(min(guest[SEEN], guest[READ_SPAN]) - guest[CACHE], 0.0)
-    missing = used_swap + files + read_before
-    guest[SQUEEZED] = min(max(guest[SQUEEZED], guest[BALLOON]), missing)
-    rest = max(guest[BALLOON], guest[SQUEEZED])
-    swap_back = min(rest, used_swap)
-    rest -= swap_back
-    files_back = min(rest, files)
-    rest -= files_back
-    rest -= min(rest, guest[SWAPPED] - used_swap)
-    read_back = min(rest, read_before)
-    return swap_back, files_back, read_back, rest - read_back
+    reads = max(min(guest[SEEN], guest[READ_SPAN]) - guest[CACHE], 0.0)
+    return Missing(max(guest[SWAPPED] - guest[COLD], 0.0), files, reads)
+
+
+def returned(guest: Record, missing: Missing) -> Back:
+    """Share the balloon's memory out among what is missing; keep in mind what it pushed out."""
+    amount = missing.swap + missing.files + missing.reads
+    guest[SQUEEZED] = min(max(guest[SQUEEZED], guest[BALLOON]), amount)
+    rest = max(guest[SQUEEZED], guest[BALLOON])
+    swap = min(rest, missing.swap)
+    rest -= swap
+    files = min(rest, missing.files)
+    rest -= files
+    rest -= min(rest, guest[SWAPPED] - missing.swap)
+    reads = min(rest, missing.reads)
+    return Back(swap, files, reads, rest - reads)
 
 
 def blame(guest: Record, needed: float, more_free: float) -> float:

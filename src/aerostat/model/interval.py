@@ -5,9 +5,10 @@ are for a process guest and compiled for the simulator's thousands (`aerostat.mo
 """
 
 import math
+from typing import NamedTuple
 
 from aerostat.balloon.abi import PAGE_SIZE
-from aerostat.model.harm import blame, misses, returned
+from aerostat.model.harm import Back, Missing, blame, misses, missing_now, returned
 from aerostat.model.pace import Pace
 from aerostat.model.reclaim import (
     reclaim_aside,
@@ -68,9 +69,39 @@ from aerostat.model.rows import (
 
 # Linux lets programs have this share of memory written and not on the disk (vm.dirty_ratio).
 _DIRTY_SHARE = 0.2
-# Pages of a mapped file that one minor fault maps (fault_around_bytes is 64 KiB).
-_FAULT_AROUND = 16.0
-_PAGE = float(PAGE_SIZE)
+# One minor fault maps so many pages of a mapped file at once (fault_around_bytes is 64 KiB).
+_AROUND_A_FAULT = 1.0 / 16.0
+_PAGES_A_BYTE = 1.0 / PAGE_SIZE
+
+
+class Wanted(NamedTuple):
+    """What has to come into memory in an interval, bytes in whole pages."""
+
+    swap_in: float
+    growth: float
+    """Anonymous memory that is newly taken."""
+    refault: float
+    """Files in constant use that had been let go."""
+    missed: float
+    """What is read of other files and not cached."""
+    missed_again: float
+    """What of that would have been, with all of the RAM; not in whole pages."""
+    dirtied: float
+    """What is written to files."""
+
+
+class Had(NamedTuple):
+    """What was had of it, and what it took."""
+
+    swapped_in: float
+    short: float
+    """What is missing of swap and growth together."""
+    freed: float
+    """What programs had to reclaim themselves, ..."""
+    written: float
+    """... and what they had to write for it."""
+    swapped_out: float
+    """What was written to the swap for it, by them and by kswapd."""
 
 
 def pass_interval(guest: Record, dt: float, pace: Pace, disk: float, host_stall: float) -> None:
@@ -81,87 +112,108 @@ def pass_interval(guest: Record, dt: float, pace: Pace, disk: float, host_stall:
     """
     _release(guest)
     _write_back(guest, disk)
+    missing = missing_now(guest)
+    back = returned(guest, missing)
+    wanted = _wanted(guest, missing, back, disk)
+    to_blame = blame(guest, wanted.swap_in + wanted.growth, back.free)
+    had = _reclaim_and_take(guest, wanted, dt, pace, disk)
+    _count(guest, wanted, had, pace)
 
-    # What programs cannot go on without; files in use; files that are read and written.
-    hot = max(guest[ANONYMOUS] + guest[SWAPPED] - guest[COLD], 0.0)
-    used_swap = max(guest[SWAPPED] - guest[COLD], 0.0)
-    swap_in = _swap_in_wanted(guest, hot, used_swap)
-    held = guest[ANONYMOUS] + guest[SWAPPED]
-    growth = min(max(guest[HOLD] - held, 0.0), guest[GROWTH])
-    needed = swap_in + growth
-    files_missing = guest[MAPPED] - guest[HOT_CACHE]
-    refault = min(files_missing, disk)
-    swap_back, files_back, read_back, more_free = returned(guest, used_swap)
-    missed, missed_again = _read_missed(guest, read_back)
-    to_blame = blame(guest, needed, more_free)
-
-    missing = whole_pages(guest[READ_REST] + missed)
-    guest[READ_REST] += missed - missing
-    missing = min(missing, disk)
-    dirtied = _dirtied(guest)
-    filling = min(missing + dirtied, _room(guest, needed + refault))
-
-    aside, swapped_aside = reclaim_aside(
-        guest, needed + refault + filling, whole_pages(pace.background * dt), disk, 0.0
-    )
-    freed, directly, swapped_directly = reclaim_directly(guest, needed, disk - aside, 0.0)
-
-    got = take(guest, needed)
-    short = needed - got
-    exhausted = short > 0.0 and reclaimable(guest) <= 0.0
-    swapped_in = min(swap_in, got)
-    growth = got - swapped_in
-    guest[ANONYMOUS] += got
-    guest[SWAPPED] -= swapped_in
-    kept = take(guest, refault)
-    guest[HOT_CACHE] += kept
-    filled = take(guest, filling)
-    written = min(dirtied, filled)
-    guest[DIRTY] += written
-    guest[CACHE] += filled - written
-    # Files that came into the page cache and were pushed out by what came after them.
-    passed = refault - kept + missing + dirtied - filled
-    guest[ASYNC_SCANS] += passed
-    guest[ASYNC_RECLAIMS] += passed
-    guest[UNTOUCHED] = min(guest[UNTOUCHED], guest[FREE])
-    _count_faults(guest, swapped_in, refault, growth, pace)
-    guest[BLOCK_READS] += swapped_in + refault + missing
-
-    waited_directly = freed / pace.reclaim + directly / pace.disk
-    waited = dt
-    if short <= 0.0:
-        waited = min(waited_directly + (swapped_in + refault) / pace.disk, dt)
-    guest[STRAIN] = waited / dt
-
-    lost = waited_directly * to_blame + missed_again / pace.disk
-    if swapped_in > 0.0:
-        lost += swapped_in / pace.disk * (swap_back / used_swap)
-    if refault > 0.0:
-        lost += refault / pace.disk * (files_back / files_missing)
-    balloons = guest[BALLOON] + files_back
-    if short > 0.0:
-        lost = max(lost, dt * min(balloons / short, 1.0))
+    waited = lost = 0.0
+    if had.freed > 0.0:
+        waited = had.freed / pace.reclaim + had.written / pace.disk
+        lost = waited * to_blame
+    read = had.swapped_in + wanted.refault
+    if read > 0.0:
+        waited += read / pace.disk
+    lost += _read_again(wanted, had, missing, back) / pace.disk
     if host_stall > 0.0:
-        touched = min(guest[TOUCHED], hot) + max(guest[READ] - missed, 0.0)
-        lost += host_stall * touched / pace.disk
-
-    killed = exhausted and _kill(guest, min(balloons / max(short, _PAGE), 1.0))
+        lost += host_stall * _touched(guest, wanted) / pace.disk
+    if had.short > 0.0:
+        waited = dt
+        balloons = min((guest[BALLOON] + back.files) / had.short, 1.0)
+        lost = max(lost, dt * balloons)
+        _go_short(guest, had.short, balloons)
     if guest[RESTARTING] > 0.0:
         lost = max(lost, _restarting(guest) * dt)
-    _relieve(guest, short)
+
+    guest[STRAIN] = min(waited / dt, 1.0)
+    guest[STALLED] += min(waited, dt)
+    guest[LOST] += min(lost, dt)
+    guest[UNTOUCHED] = min(guest[UNTOUCHED], guest[FREE])
     if guest[REPORTING] > 0.0:
         _report(guest, dt, pace)
 
-    guest[GROWN] += growth
-    guest[SWAPPED_IN] += swapped_in
-    guest[SWAPPED_OUT] += swapped_aside + swapped_directly
-    guest[REFAULTED] += refault
-    guest[READ_MISSED] += missing
-    guest[SHORT] += short
-    guest[STALLED] += waited
-    guest[LOST] += min(lost, dt)
-    if killed:
-        guest[KILLED] += 1.0
+
+def _wanted(guest: Record, missing: Missing, back: Back, disk: float) -> Wanted:
+    """Return what programs cannot go on without, files in use, and files read and written."""
+    held = guest[ANONYMOUS] + guest[SWAPPED]
+    growth = min(max(guest[HOLD] - held, 0.0), guest[GROWTH])
+    swap_in = 0.0
+    if missing.swap > 0.0:
+        hot = held - guest[COLD]
+        due = guest[SWAP_REST] + min(guest[TOUCHED], hot) * (missing.swap / hot)
+        pages = whole_pages(due)
+        guest[SWAP_REST] = due - pages
+        swap_in = min(pages, missing.swap)
+    missed = again = 0.0
+    if guest[READ] > 0.0:
+        due, again = _read_missed(guest, back.reads)
+        due += guest[READ_REST]
+        missed = whole_pages(due)
+        guest[READ_REST] = due - missed
+        missed = min(missed, disk)
+    return Wanted(swap_in, growth, min(missing.files, disk), missed, again, _dirtied(guest))
+
+
+def _reclaim_and_take(guest: Record, wanted: Wanted, dt: float, pace: Pace, disk: float) -> Had:
+    """Make room for what is wanted and take it, as far as there is any."""
+    needed = wanted.swap_in + wanted.growth
+    # Streams of files push out nothing else than files, which they find room in, too.
+    room = max(guest[FREE] - needed - wanted.refault - guest[HIGH_WATERMARK], 0.0) + guest[CACHE]
+    files = wanted.missed + wanted.dirtied
+    filling = min(files, room)
+    aside, swapped_aside = reclaim_aside(
+        guest, needed + wanted.refault + filling, whole_pages(pace.background * dt), disk, 0.0
+    )
+    freed, written, swapped = reclaim_directly(guest, needed, disk - aside, 0.0)
+
+    got = take(guest, needed)
+    swapped_in = min(wanted.swap_in, got)
+    guest[ANONYMOUS] += got
+    guest[SWAPPED] -= swapped_in
+    kept = take(guest, wanted.refault)
+    guest[HOT_CACHE] += kept
+    filled = take(guest, filling)
+    dirty = min(wanted.dirtied, filled)
+    guest[DIRTY] += dirty
+    guest[CACHE] += filled - dirty
+    # Files that came into the page cache and were pushed out by what came after them.
+    passed = wanted.refault - kept + files - filled
+    guest[ASYNC_SCANS] += passed
+    guest[ASYNC_RECLAIMS] += passed
+    guest[GROWN] += got - swapped_in
+    return Had(swapped_in, needed - got, freed, written, swapped + swapped_aside)
+
+
+def _count(guest: Record, wanted: Wanted, had: Had, pace: Pace) -> None:
+    """Count as Linux does: `minor_faults` are all faults; a major one reads ahead."""
+    growth = wanted.swap_in + wanted.growth - had.short - had.swapped_in
+    faulted = had.swapped_in + wanted.refault
+    if faulted + growth > 0.0:
+        major = 0.0
+        if faulted > 0.0:
+            major = math.ceil(faulted / pace.fault_cluster) * 1.0
+        minor = (growth + had.swapped_in + wanted.refault * _AROUND_A_FAULT) * _PAGES_A_BYTE
+        guest[SWAP_IN] += had.swapped_in
+        guest[MAJOR_FAULTS] += major
+        guest[MINOR_FAULTS] += math.ceil(max(minor, major)) * 1.0
+    guest[BLOCK_READS] += faulted + wanted.missed
+    guest[SWAPPED_IN] += had.swapped_in
+    guest[SWAPPED_OUT] += had.swapped_out
+    guest[REFAULTED] += wanted.refault
+    guest[READ_MISSED] += wanted.missed
+    guest[SHORT] += had.short
 
 
 def _release(guest: Record) -> None:
@@ -190,24 +242,12 @@ def _write_back(guest: Record, disk: float) -> None:
     guest[CACHE] += cleaned
 
 
-def _swap_in_wanted(guest: Record, hot: float, used_swap: float) -> float:
-    """Return what programs touch that is in the swap; what is less than a page is kept in mind."""
-    if used_swap <= 0.0:
-        return 0.0
-    due = guest[SWAP_REST] + min(guest[TOUCHED], hot) * (used_swap / hot)
-    pages = whole_pages(due)
-    guest[SWAP_REST] = due - pages
-    return min(pages, used_swap)
-
-
 def _read_missed(guest: Record, read_back: float) -> tuple[float, float]:
     """Return what is read of files that is not cached, and what of that is read once more.
 
     The latter is what would be cached with all of the RAM, that is, with `read_back` more.
     """
     read, span, skew = guest[READ], guest[READ_SPAN], guest[SKEW]
-    if read <= 0.0:
-        return 0.0, 0.0
     seen = min(guest[SEEN], span)
     if seen < span:
         guest[SEEN] = seen + min(misses(seen, span, skew, read), span - seen)
@@ -228,37 +268,38 @@ def _dirtied(guest: Record) -> float:
     return min(pages, max(limit - guest[DIRTY], 0.0))
 
 
-def _room(guest: Record, wanted: float) -> float:
-    """Return how much of files finds room: streams of them push out nothing else than files."""
-    return max(guest[FREE] - wanted - guest[HIGH_WATERMARK], 0.0) + guest[CACHE]
+def _read_again(wanted: Wanted, had: Had, missing: Missing, back: Back) -> float:
+    """Return what had to be read from the disk, and with all of the RAM would have been there."""
+    again = wanted.missed_again
+    if had.swapped_in > 0.0:
+        again += had.swapped_in * (back.swap / missing.swap)
+    if wanted.refault > 0.0:
+        again += wanted.refault * (back.files / missing.files)
+    return again
 
 
-def _count_faults(
-    guest: Record, swapped_in: float, refault: float, growth: float, pace: Pace
-) -> None:
-    """Count as Linux does: `minor_faults` are all faults; a major one reads ahead."""
-    moved = growth + swapped_in + refault
-    if moved <= 0.0:
-        return
-    major = math.ceil((swapped_in + refault) / pace.fault_cluster) * 1.0
-    minor = (growth + swapped_in + refault / _FAULT_AROUND) / _PAGE
-    guest[SWAP_IN] += swapped_in
-    guest[MAJOR_FAULTS] += major
-    guest[MINOR_FAULTS] += math.ceil(max(minor, major)) * 1.0
+def _touched(guest: Record, wanted: Wanted) -> float:
+    """Return what programs touch of what they have in memory."""
+    hot = max(guest[ANONYMOUS] - guest[COLD], 0.0)
+    return min(guest[TOUCHED], hot) + max(guest[READ] - wanted.missed, 0.0)
 
 
-def _kill(guest: Record, to_blame: float) -> bool:
-    """Kill programs where nothing else is left; return whether it came to that."""
-    if guest[ANONYMOUS] + guest[SWAPPED] <= 0.0:
-        return False
+def _go_short(guest: Record, short: float, to_blame: float) -> None:
+    """Let the balloon give what programs are short of, if it may; or kill, if nothing else is left.
+
+    Linux's driver does not inflate again after that until it hears of a new target.
+    """
     if guest[DEFLATE_ON_OOM] > 0.0 and guest[BALLOON] > 0.0:
-        return False
+        guest[GOAL] = min(guest[GOAL], max(guest[BALLOON] - short, 0.0))
+        return
+    if reclaimable(guest) > 0.0 or guest[ANONYMOUS] + guest[SWAPPED] <= 0.0:
+        return
     guest[FREE] += guest[ANONYMOUS]
     guest[ANONYMOUS] = 0.0
     guest[SWAPPED] = 0.0
     guest[OOM_KILLS] += 1.0
+    guest[KILLED] += 1.0
     guest[RESTARTING] = to_blame
-    return True
 
 
 def _restarting(guest: Record) -> float:
@@ -268,15 +309,6 @@ def _restarting(guest: Record) -> float:
         guest[RESTARTING] = 0.0
         return 0.0
     return guest[RESTARTING] * (1.0 - held / guest[HOLD])
-
-
-def _relieve(guest: Record, short: float) -> None:
-    """Have a balloon that may give back what programs are short of, and take no more of its own.
-
-    Linux's driver does not inflate again after that until it hears of a new target.
-    """
-    if short > 0.0 and guest[DEFLATE_ON_OOM] > 0.0:
-        guest[GOAL] = min(guest[GOAL], max(guest[BALLOON] - short, 0.0))
 
 
 def _report(guest: Record, dt: float, pace: Pace) -> None:

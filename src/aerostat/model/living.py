@@ -16,7 +16,7 @@ from aerostat.model.plans import (
     READ_SPAN,
     SKEW,
     WRITE_RATE,
-    Indices,
+    Arrays,
 )
 from aerostat.model.reclaim import whole_pages
 from aerostat.model.rows import (
@@ -35,13 +35,8 @@ from aerostat.model.rows import SKEW as WANTED_SKEW
 
 def live(
     guest: Record,
-    first: int,
-    end: int,
-    at: Column,
-    wants: Table,
-    grow_rate: float,
-    arrives: float,
-    departs: float,
+    plans: Arrays,
+    which: int,
     target_size: float,
     host_stall: float,
     now: float,
@@ -49,18 +44,19 @@ def live(
     count: int,
     pace: Pace,
 ) -> None:
-    """Let `count` intervals pass for a guest whose moments are `first` to before `end`."""
+    """Let `count` intervals pass for the guest whose record this is, and whose plan is `which`."""
     ask(guest, target_size)
     disk = whole_pages(pace.disk * dt)
-    guest[GROWTH] = whole_pages(grow_rate * dt)
-    moment = last_before(at, first, end, now)
+    guest[GROWTH] = whole_pages(plans.grow_rate[which] * dt)
+    first, end = plans.first[which], plans.first[which] + plans.count[which]
+    moment = last_before(plans.at, first, end, now)
     for interval in range(count):
         second = now + interval * dt
-        if second < arrives or second >= departs:
+        if second < plans.arrives[which] or second >= plans.departs[which]:
             continue
-        while moment + 1 < end and at[moment + 1] <= second:
+        while moment + 1 < end and plans.at[moment + 1] <= second:
             moment += 1
-        want(guest, moment, end, at, wants, second, dt, pace)
+        want(guest, plans, moment, min(moment + 1, end - 1), second, dt, pace)
         written = move_balloon(guest, dt, pace, disk)
         pass_interval(guest, dt, pace, disk - written, host_stall)
 
@@ -78,22 +74,14 @@ def last_before(at: Column, first: int, end: int, now: float) -> int:
 
 
 def want(
-    guest: Record,
-    moment: int,
-    end: int,
-    at: Column,
-    wants: Table,
-    now: float,
-    dt: float,
-    pace: Pace,
+    guest: Record, plans: Arrays, moment: int, after: int, now: float, dt: float, pace: Pace
 ) -> None:
-    """Have programs want what the plan says of this moment; as `Plans.demand`, to the last bit."""
-    after = min(moment + 1, end - 1)
+    """Have programs want what the plan says of this second; as `Plans.demand`, to the last bit."""
+    at, wants = plans.at, plans.wants
     length = at[after] - at[moment]
-    passed = min(max(now - at[moment], 0.0), length)
     share = 0.0
     if length > 0.0:
-        share = passed / length
+        share = min(max(now - at[moment], 0.0), length) / length
     hold = whole_pages(between(wants, moment, after, share, HOLD))
     cold = whole_pages(min(between(wants, moment, after, share, COLD), hold))
     guest[WANTED_HOLD] = hold
@@ -108,20 +96,15 @@ def want(
 
 def between(wants: Table, moment: int, after: int, share: float, field: int) -> float:
     """Return what is wanted on the straight line from one moment to the one after it."""
-    return wants[moment, field] + (wants[after, field] - wants[moment, field]) * share
+    before: float = wants[moment, field]
+    return before + (wants[after, field] - before) * share
 
 
 def live_all(
     states: Table,
     outcomes: Table,
     guest: Record,
-    first: Indices,
-    count_of: Indices,
-    at: Column,
-    wants: Table,
-    grow_rate: Column,
-    arrives: Column,
-    departs: Column,
+    plans: Arrays,
     target_size: Column,
     host_stall: Column,
     now: float,
@@ -132,28 +115,23 @@ def live_all(
     """Let `count` intervals pass for all guests; `guest` is room for the record of one."""
     state_rows, outcome_rows = states.shape[0], outcomes.shape[0]
     outcome_first = len(guest) - outcome_rows
-    for column in range(states.shape[1]):
+    for which in range(states.shape[1]):
         for row in range(state_rows):
-            guest[row] = states[row, column]
+            guest[row] = states[row, which]
         for row in range(outcome_rows):
             guest[outcome_first + row] = 0.0
         live(
             guest,
-            first[column],
-            first[column] + count_of[column],
-            at,
-            wants,
-            grow_rate[column],
-            arrives[column],
-            departs[column],
-            target_size[column],
-            host_stall[column],
+            plans,
+            which,
+            target_size[which],
+            host_stall[which],
             now,
             dt,
             count,
             pace,
         )
         for row in range(state_rows):
-            states[row, column] = guest[row]
+            states[row, which] = guest[row]
         for row in range(outcome_rows):
-            outcomes[row, column] = guest[outcome_first + row]
+            outcomes[row, which] = guest[outcome_first + row]

@@ -74,6 +74,18 @@ class Peak(NamedTuple):
     """The working set, files in constant use and files that are read, at the same moment."""
 
 
+class Arrays(NamedTuple):
+    """The columns of `Plans`, as compiled code takes them."""
+
+    first: Indices
+    count: Indices
+    at: Column
+    wants: Table
+    grow_rate: Column
+    arrives: Column
+    departs: Column
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Plans:
     """The plans of many guests, one element a guest, their moments one after another."""
@@ -117,6 +129,10 @@ class Plans:
                 for name in ("grow_rate", "arrives", "departs")
             ),
         )
+
+    def arrays(self) -> Arrays:
+        """Return all columns, not copied."""
+        return Arrays(*(getattr(self, name) for name in Arrays._fields))
 
     def __len__(self) -> int:
         """Return the number of guests."""

@@ -140,7 +140,7 @@ class State(Columns):
         state.deflate_on_oom = np.asarray(deflate_on_oom, np.float64)
         state.reporting = np.asarray(reporting, np.float64)
         state.asked_size = np.nan
-        state._set_watermarks()
+        state.set_watermarks()
         return state
 
     def plug(self, which: npt.ArrayLike, amount: npt.ArrayLike) -> None:
@@ -151,7 +151,7 @@ class State(Columns):
         more = column(amount, len(self.size[which]))
         for grown in (self.size, self.free, self.untouched):
             grown[which] += more
-        self._set_watermarks()
+        self.set_watermarks()
 
     def lost(self) -> Column:
         """Return how many bytes of each guest are nowhere: zero, whatever has happened."""
@@ -183,7 +183,7 @@ class State(Columns):
         """All that is kept of files."""
         return self.cache + self.hot_cache + self.dirty
 
-    def _set_watermarks(self) -> None:
+    def set_watermarks(self) -> None:
         """Compute the watermarks as Linux does for as much memory."""
         total = self.size - self.reserved
         least = np.clip(np.sqrt(total / KIB * 16) * KIB, _LEAST_MIN, _MOST_MIN)
