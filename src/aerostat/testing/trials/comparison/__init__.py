@@ -8,6 +8,8 @@
     the guests: user-mode Linux and QEMU, each with a disk, some with swap
 `drivers`
     who moves the balloons: our manager as it is, a rival's rule in a plain loop, or nobody
+`rivals`
+    rules put after the same memory held; pure
 `running`
     one run: boot, let work, count what it cost inside and what was held outside
 `schedule`

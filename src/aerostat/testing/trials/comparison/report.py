@@ -162,8 +162,8 @@ def _page(
         "measured on the host twice a second. The figures are medians; dots are single runs. Work "
         "lost is reckoned from what was read again, swapped in and reclaimed by programs, and from "
         "what a host of that budget would have had in its own swap, at the costs in time that the "
-        "model states. Rules that keep a share of their host free are shown "
-        "a host that is so much larger, so that all are after the same memory held."
+        "model states. A rule that aims at a share of its host is shown one "
+        "that is so much larger, so that all are after the same memory held."
     )
     parts = [
         "<!doctype html><html lang='en'><meta charset='utf-8'>",

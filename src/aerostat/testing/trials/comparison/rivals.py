@@ -1,11 +1,11 @@
 """Rules of other managers, put after the same memory held as our manager. Pure.
 
-Some rules keep a share of their host free: a fifth. On a host of exactly the budget they would hold
-a fifth less than others, and their guests would pay for it. So they are shown a host that is larger
-by that share; what they may hold stays the same, and beyond it the host swaps.
+Proxmox's rule has four fifths of its host in use. On a host of exactly the budget it would hold a
+fifth less than others, and its guests would pay for it. So it is shown a host that is so much
+larger; what its guests may hold stays the same, and beyond it the host swaps. MOM's rule begins to
+squeeze at four fifths, and comes to hold more than the budget all the same: it is shown what is.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -48,9 +48,8 @@ class Contender:
         return self.policy.step(memory, now, hosts, guests)
 
 
-def contender(name: str, more: Mapping[str, type[Any]] | None = None) -> Contender:
+def contender(name: str) -> Contender:
     """Return the policy that `name` names (`catalogue.find`). Raises `UsageError`."""
-    policy = catalogue.find(name, more)
-    free = getattr(policy, "host_free", None)
-    used = getattr(policy, "host_used", None if free is None else 1.0 - free)
+    policy = catalogue.find(name)
+    used = getattr(policy, "host_used", None)
     return Contender(policy, 1.0 if used is None else _OURS / used, policy.interval)

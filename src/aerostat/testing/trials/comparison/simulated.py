@@ -19,7 +19,7 @@ from aerostat.units import MIB
 # A jump, to a plan that goes in straight lines.
 _JUMP = 0.01
 # What the player holds that is not its workload: an interpreter, a pattern and a copy of a chunk.
-_PLAYER = 24 * MIB
+PLAYER = 24 * MIB
 
 
 def plan(workload: Workload, seconds: float) -> Plan:
@@ -29,7 +29,7 @@ def plan(workload: Workload, seconds: float) -> Plan:
         leaked = min(step.leak_limit, step.leak_rate * lasts)
         begin = Moment(
             at + _JUMP if moments else at,
-            hold=step.hold + _PLAYER,
+            hold=step.hold + PLAYER,
             read_rate=step.read_rate,
             read_span=step.read_span,
             skew=step.skew,
