@@ -121,6 +121,8 @@ class Population:
         for state in (self.state, self._fresh):
             state.plug([guest], more)
         self.target_size[guest] += more
+        # The same target means another balloon now, and must not be taken for old news.
+        self.state.asked_size[guest] = np.nan
 
 
 def _booted(world: World) -> State:

@@ -29,7 +29,7 @@ from aerostat.simulator.recording import Recorder
 from aerostat.simulator.results import Result
 from aerostat.simulator.sampling import Sampler, Sampling
 from aerostat.simulator.score import Tally
-from aerostat.simulator.world import House, World
+from aerostat.simulator.world import BLOCK, House, World
 
 Watch = Callable[[float, Hosts, Guests, Decided], None]
 """Is shown each decision: the time, what the policy saw, and what it decided."""
@@ -101,7 +101,7 @@ def simulate(
     world = World.of(houses)
     parts: list[Result] = []
     done, total = 0.0, seconds * len(world)
-    for block in world.blocks():
+    for block in world.blocks(BLOCK):
         parts.append(Run(block, policy, course, watch).finished())
         done += seconds * len(block)
         if progress is not None:

@@ -18,7 +18,7 @@ from aerostat.engine.observation import FloatArray, IntArray
 from aerostat.errors import UsageError
 from aerostat.model.plans import Plan
 
-BLOCK = 4096
+BLOCK = 8192
 """Guests simulated together: enough that the policy's cost for each call is shared by many, few
 enough that their columns stay in a processor's cache."""
 
@@ -133,7 +133,7 @@ class World:
         """Return the number of guests."""
         return len(self.guests)
 
-    def blocks(self, size: int = BLOCK) -> Iterator[Self]:
+    def blocks(self, size: int) -> Iterator[Self]:
         """Return parts of whole houses with about `size` guests each.
 
         Houses that exchange guests stay together, so then there is one part only.
