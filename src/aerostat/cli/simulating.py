@@ -145,29 +145,29 @@ def run(wanted: studies.Wanted, jobs: int | None) -> Study:
         TextColumn("{task.fields[last]}"),
     )
     shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    with _executor(jobs or os.cpu_count() or 1) as executor, shown:
+    with executor(jobs or os.cpu_count() or 1) as doers, shown:
         task = shown.add_task("", total=None, last="")
 
         def progress(done: int, of: int, what: str) -> None:
             shown.update(task, completed=done, total=of, last=what)
 
-        return studies.run(wanted, executor, progress)
+        return studies.run(wanted, doers, progress)
 
 
 @contextmanager
-def _executor(jobs: int) -> Iterator[Executor]:
+def executor(jobs: int) -> Iterator[Executor]:
     """Give what runs jobs: a thread, or processes; whoever waits no longer stops them."""
-    executor: Executor
+    doers: Executor
     if jobs == 1:
-        executor = ThreadPoolExecutor(1)
+        doers = ThreadPoolExecutor(1)
     else:
         # Not by fork: the view of the progress has a thread.
         context = multiprocessing.get_context("forkserver")
-        executor = ProcessPoolExecutor(jobs, mp_context=context, initializer=_quietly)
+        doers = ProcessPoolExecutor(jobs, mp_context=context, initializer=_quietly)
     try:
-        yield executor
+        yield doers
     finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+        doers.shutdown(wait=True, cancel_futures=True)
 
 
 def _quietly() -> None:
