@@ -5,8 +5,10 @@ virtualisation: the machines that it was made on have none. This looks whether a
 runs here, runs the device's benches, those with real guests under ``-accel kvm``, and writes
 ``build/bench-kvm.json``: what machine it was, a summary in lines of text, and every figure. It says
 nothing of who you are or what the machine is called. ``--accel tcg`` makes the same report under
-emulation, to try it. Exits with 1 if a bench failed, with 2 if there is no usable KVM or something
-else is missing.
+emulation, to try it. With ``--comparison`` eight guests are also driven by our manager and by the
+rules of others in turn (`aerostat.testing.trials.comparison`): that takes an hour and more, and
+goes on where it was interrupted. Exits with 1 if a bench failed, with 2 if there is no usable KVM
+or something else is missing.
 """
 
 import argparse
@@ -25,6 +27,7 @@ from bench.guests import check_qemu
 
 from aerostat.errors import MissingError
 from aerostat.testing.guests import qemu
+from aerostat.testing.trials.comparison import report as comparison
 from aerostat.units import format_size
 from bench import run
 
@@ -42,6 +45,8 @@ _CREATE_VM = 0xAE01
 _CREATE_VCPU = 0xAE41
 _RUN = 0xAE80
 _API_VERSION = 12
+
+COMPARISON = run.RESULTS.with_name("comparison-kvm")
 
 _HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage")
 
@@ -129,6 +134,20 @@ def summary(facts: Mapping[str, Any], accelerator: str, figures: Sequence[run.Fi
     return lines
 
 
+def compare(accelerator: str, *, quick: bool, directory: Path = COMPARISON) -> dict[str, Any]:
+    """Compare policies on guests of this host, and return all figures; {} where it failed.
+
+    The page with them is in `directory`.
+    """
+    command = [sys.executable, "-m", "aerostat.testing.trials.comparison"]
+    command += ["--accel", accelerator, "--output", str(directory), *(["--short"] * quick)]
+    figures = directory / "comparison.json"
+    figures.unlink(missing_ok=True)  # of another time
+    subprocess.run(command, stdout=sys.stderr, check=False)
+    compared: dict[str, Any] = json.loads(figures.read_text()) if figures.exists() else {}
+    return compared
+
+
 def main(
     arguments: Sequence[str] | None = None,
     *,
@@ -140,6 +159,7 @@ def main(
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--accel", default="kvm", help="QEMU's -accel; default: kvm")
     parser.add_argument("--quick", action="store_true", help="a rough answer, soon")
+    parser.add_argument("--comparison", action="store_true", help="compare policies, too")
     parser.add_argument("--output", type=Path, default=REPORT, metavar="FILE")
     options = parser.parse_args(arguments)
     try:
@@ -161,6 +181,11 @@ def main(
             failures[name] = str(error)
             print(f"{name}: {error}", file=sys.stderr)
     lines = summary(facts, options.accel, figures)
+    compared = compare(options.accel, quick=options.quick) if options.comparison else {}
+    if compared:
+        lines += comparison.lines(compared)
+    elif options.comparison:
+        failures["comparison"] = "it came to nothing"
     report = {
         "summary": lines,
         "accelerator": options.accel,
@@ -168,6 +193,7 @@ def main(
         "machine": facts,
         "figures": figures,
         "failures": failures,
+        "comparison": compared,
     }
     options.output.parent.mkdir(exist_ok=True)
     options.output.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")

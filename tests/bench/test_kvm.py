@@ -117,6 +117,26 @@ def test_a_bench_that_fails_is_told_and_the_rest_is_there(
     assert report["figures"] == [FIGURE]
 
 
+def test_what_the_comparison_found_is_in_the_report(
+    benches: Path, tmp_path: Path, here: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"work lost": 1.5}
+    scene = {"ranking": ["ours"], "simulated": [], "policies": {"ours": row}}
+    compared = {"scenes": {"files": scene}, "pairs": {"told_apart": 0}, "failed": []}
+    found = iter([compared, {}])
+    monkeypatch.setattr(kvm, "compare", lambda _accelerator, *, quick: next(found))
+    path = tmp_path / "report.json"
+    arguments = ["--accel", "tcg", "--comparison", "--output", str(path)]
+
+    assert kvm.main(arguments, directory=benches, benches=["toy"]) == 0
+    report = json.loads(path.read_text())
+    assert report["comparison"] == compared
+    assert "files: work lost: ours 1.50 %" in report["summary"]
+
+    assert kvm.main(arguments, directory=benches, benches=["toy"]) == 1
+    assert json.loads(path.read_text())["failures"] == {"comparison": "it came to nothing"}
+
+
 def test_the_benches_of_the_report_exist() -> None:
     assert run.find(run.BENCHES, kvm.BENCHES) == sorted(kvm.BENCHES)
 

@@ -15,7 +15,7 @@ from aerostat.testing.trials.comparison.rivals import contender
 from aerostat.testing.trials.comparison.running import Job
 from aerostat.testing.trials.comparison.scenes import SCENES
 
-SHORT_KINDS = KINDS[:4]
+_SHORT = 4  # guests
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,7 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def say(text: str) -> None:
         print(f"{time.monotonic() - began:6.0f} s  {text}", flush=True)
 
-    kinds: Sequence[Kind] = VIRTUAL if options.accel else SHORT_KINDS if options.short else KINDS
+    kinds: Sequence[Kind] = VIRTUAL if options.accel else KINDS
+    kinds = kinds[: _SHORT if options.short else None]
     try:
         listed = _jobs(options)
         options.output.mkdir(parents=True, exist_ok=True)
@@ -39,7 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failed = schedule.failed(listed, made)
     page = report.write(made, failed, kinds, found, options.output, note=note)
     print("\n".join(report.lines(report.summary(made, failed, kinds, found))))
-    print(note + "\n" if note else "", f"report: {page}", sep="")
+    if note:
+        print(note)
+    print(f"report: {page}")
     return 1 if failed else 0
 
 
