@@ -9,7 +9,7 @@ import numpy as np
 
 from aerostat.engine.observation import FloatArray, IntArray
 from aerostat.model.pace import PACE
-from aerostat.model.plans import READ_RATE, SKEW, Plans
+from aerostat.model.plans import READ_RATE, SKEW, Peak, Plans
 from aerostat.model.state import State
 
 
@@ -22,6 +22,8 @@ class Foresight:
         self._fixed = booted.reserved + booted.kernel + booted.high_watermark
         self._swap_size = booted.swap_size
         self._keys: tuple[str, ...] = ()
+        self._asked = (0.0, 0.0)
+        self._answer = plans.peak(*self._asked)
         self._rows: IntArray = np.zeros(0, dtype=np.int64)
 
     def need(
@@ -32,14 +34,24 @@ class Foresight:
         In bytes, one for each of `keys`, for all of the time from `now` to `until`, both included.
         With no slack that is room for the working set, the kernel, its watermarks, and every file
         that is read; cold memory only where there is no swap for it. With some, the least popular
-        files may be missing: as many as the disk can read in that share of the time.
+        files may be missing: as many as the disk can read in that share of the time. With all of
+        it, what keeps their programs alive: what does not fit into the swap.
         """
-        peak = self._plans.peak(now, until)
+        peak = self._peak(now, until)
+        if slack >= 1:
+            alive = self._fixed + np.maximum(peak.hold - self._swap_size, 0.0)
+            return np.asarray(alive[self._rows_of(keys)])
         no_swap = np.maximum(peak.hold - peak.working - self._swap_size, 0.0)
         need = self._fixed + peak.together + no_swap
         if slack > 0:
             need -= peak.read_span * self._missing(now, until, slack)
         return np.asarray(need[self._rows_of(keys)])
+
+    def _peak(self, now: float, until: float) -> Peak:
+        # The same time is asked about with several slacks.
+        if self._asked != (now, until):
+            self._asked, self._answer = (now, until), self._plans.peak(now, until)
+        return self._answer
 
     def _missing(self, now: float, until: float, slack: float) -> FloatArray:
         """Return the share of files that need not be cached, as far as both ends of a time tell."""

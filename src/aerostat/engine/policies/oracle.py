@@ -1,16 +1,13 @@
 """The clairvoyant: it knows what every guest will need, and divides the budget by that.
 
 No manager can do this; it is here to show how much there is to gain. It looks `ahead` as far as
-balloons need to bring the memory there, and asks its `Foresight` for the largest need until then:
+balloons need to bring the memory there, and asks its `Foresight` for the largest need until then,
+at several levels: what keeps a guest's programs alive, what lets them work with few of their files
+cached, with more, and with all. The budget is poured over all guests level by level.
 
-1. every guest gets its need with nothing lost, and what the host then has left is divided by what
-   each could still have;
-2. where that does not fit, every guest gets the need at which it loses the share `slack` of its
-   time, and the rest fills the needs up;
-3. where that does not fit either, it hurts as few as it can: guests are served in the order of
-   their needs, the smallest first, but one that was hurt before after all that were not, so that
-   the same few stay hurt. Those share what is left, and have at least the need at which they lose
-   all their time, where all of these fit.
+Where the second does not fit for all, some are hurt, as few at a time as can be: those of the
+largest needs. Each is hurt for `PATIENCE` seconds and then served before those that were hurt less,
+so that nobody is hurt much. Where even life does not fit for all, guarantees are where it begins.
 """
 
 from dataclasses import dataclass, replace
@@ -25,8 +22,10 @@ from aerostat.engine.policies.figures import within_limits
 from aerostat.errors import UsageError
 from aerostat.units import format_size
 
-HURT_FOR = 300.0
-"""Seconds for which a guest that was hurt goes on being the one to be hurt."""
+PATIENCE = 5.0
+"""Seconds for which a guest is hurt before it is another's turn: changing costs both."""
+LEVELS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.0)
+"""Which shares of its time a guest would lose; with the first, it lacks little but files."""
 
 
 class Foresight(Protocol):
@@ -50,10 +49,8 @@ class Oracle:
 
     foresight: Foresight | None = None
     """Who knows; a simulation supplies it."""
-    ahead: float = 10.0
+    ahead: float = 3.0
     """Seconds that it looks ahead."""
-    slack: float = 0.01
-    """Share of its time that a guest may lose before it counts as hurt."""
     interval: float = 1.0
 
     def foretold(self, foresight: Foresight) -> Self:
@@ -81,17 +78,18 @@ class Oracle:
             return np.clip(size, guests.guarantee, guests.ceiling)
 
         budget = np.maximum(hosts.budget - hosts.reserved, 0.0)
-        comfort = need(0.0)
-        enough = np.minimum(need(self.slack), comfort)
-        # The least that keeps a guest alive; where not even that fits, it is no use to begin there.
+        levels = [need(slack) for slack in LEVELS]
+        enough, comfort = levels[0], levels[-1]
         least = np.minimum(need(1.0), enough)
         least = np.where((sums(least, guests, hosts) <= budget)[host], least, guests.guarantee)
-        known = memory.aligned(guests.keys, hurt=-np.inf)
-        served = _served(enough, least, now - known["hurt"] < HURT_FOR, budget, guests, hosts)
+        known = memory.aligned(guests.keys, hurt=0.0, last=0.0, at=now)
+        # Most patient last; of equals, who is hurt already; and then the largest.
+        turn = -np.floor(known["hurt"] / PATIENCE) + 0.5 * known["last"]
+        served = _served(enough, least, turn, budget, guests, hosts)
 
         target = least
-        mercy = np.where(served, 0.0, enough)
-        for brim in (enough - mercy, np.where(served, comfort, 0.0), mercy, guests.ceiling):
+        brims = [np.where(served, enough, least), enough, *levels[1:], guests.ceiling]
+        for brim in brims:
             room = np.maximum(brim - target, 0.0)
             left = np.maximum(budget - sums(target, guests, hosts), 0.0)
             target = target + share_out(left, room, np.maximum(room, 1.0), host)
@@ -103,14 +101,15 @@ class Oracle:
                 return f"has {format_size(target[row])} and {words}: it is one of the few to suffer"
             return f"has {format_size(target[row])}: it {words}"
 
-        hurt = np.where(served, known["hurt"], now)
-        return Memory(guests.keys, {"hurt": hurt}), Decision(target, why)
+        hurt = known["hurt"] + np.where(served, 0.0, now - known["at"])
+        columns = {"hurt": hurt, "last": 1.0 - served, "at": np.full(len(guests), now)}
+        return Memory(guests.keys, columns), Decision(target, why)
 
 
 def _served(
     enough: FloatArray,
     least: FloatArray,
-    hurt: BoolArray,
+    turn: FloatArray,
     budget: FloatArray,
     guests: Guests,
     hosts: Hosts,
@@ -118,7 +117,7 @@ def _served(
     """Tell who gets enough, when everybody has the least."""
     extra = enough - least
     left = budget - sums(least, guests, hosts)
-    order = np.lexsort((extra, hurt, guests.host))
+    order = np.lexsort((extra, turn, guests.host))
     running = np.cumsum(extra[order])
     where = guests.host[order]
     first = np.concatenate(([True], where[1:] != where[:-1]))[: len(order)]
