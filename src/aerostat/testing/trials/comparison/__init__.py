@@ -1,6 +1,6 @@
 """Policies compared on real guests: the same guests, the same work, the same budget, in turn.
 
-``python -m aerostat.testing.trials.comparison`` makes the runs, and writes a report of them.
+``python -m aerostat.testing.trials.comparison`` (`__main__`) makes the runs, and a report of them.
 
 `scenes`
     who does what and when, from a seed; pure
