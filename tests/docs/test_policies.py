@@ -8,11 +8,15 @@ from typing import Any
 
 import pytest
 
+from aerostat.daemon.config import loads
+from aerostat.daemon.policies import find
 from aerostat.engine.conditions import diagram
 from aerostat.engine.observation import Guests, Hosts
+from aerostat.engine.policies.catalogue import POLICIES
 from aerostat.engine.settings import Settings
 from aerostat.engine.state import State
 from aerostat.engine.targets import Targets
+from aerostat.testing.policies.checking import check_policy, table
 from aerostat.units import MIB
 
 ROOT = Path(__file__).parents[2]
@@ -50,10 +54,41 @@ def test_the_diagram_is_drawn_from_the_table(page: Any) -> None:
 
 
 def test_code_that_is_shown_is_real(page: Any) -> None:
-    step, behaviour = page.code("python")
+    protocol, example, suite, step, behaviour = page.code("python")
 
+    assert protocol in (ROOT / "src/aerostat/engine/policies/base.py").read_text()
+    assert (ROOT / "examples/policies/headroom.py").read_text().endswith(example)
+    assert suite in (ROOT / "examples/policies/test_headroom.py").read_text()
     assert step in (ROOT / "src/aerostat/engine/step.py").read_text()
     assert behaviour in (ROOT / "tests/engine/test_behaviour.py").read_text()
+
+
+def test_the_configuration_that_is_shown_is_right(page: Any) -> None:
+    entry_point, configuration = page.code("toml")
+
+    assert entry_point in (ROOT / "examples/policies/pyproject.toml").read_text()
+    here = f'"{ROOT}/examples/policies/headroom.py:Headroom"'
+    assert loads(configuration.replace('"headroom"', here)).policy == here.strip('"')
+
+
+def test_all_policies_are_listed(page: Any) -> None:
+    told = page.table("policy")
+
+    assert list(told) == list(POLICIES)
+    for name, kind in POLICIES.items():
+        (title, *_) = (kind.__doc__ or "").splitlines()
+        assert title.startswith(told[name][0].rstrip(".")), name
+
+
+@pytest.mark.slow
+def test_the_kit_finds_what_it_is_shown_to_find(page: Any) -> None:
+    (shown,) = page.code("text")
+    place = f"{ROOT}/examples/policies/headroom.py:Headroom"
+    reports = [
+        check_policy(find(before + place), f"{before}headroom") for before in ("", "guarded:")
+    ]
+
+    assert shown.strip() == table(reports)
 
 
 def test_what_the_toy_world_is_said_to_have_it_has(page: Any) -> None:
