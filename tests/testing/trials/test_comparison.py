@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aerostat.engine.observation import Guests, Hosts
@@ -52,6 +52,7 @@ def run(
 # Scenes.
 
 
+@settings(max_examples=settings().max_examples // 2)
 @given(scenes, seeds, st.integers(4, 8))
 def test_a_scene_is_the_same_for_everybody_and_each_guest_has_room_for_it(
     name: str, seed: int, count: int
@@ -75,6 +76,7 @@ def test_other_seeds_are_other_runs() -> None:
         assert scene.workloads(1, 8, SECONDS) != scene.workloads(2, 8, SECONDS)
 
 
+@settings(max_examples=settings().max_examples // 2)
 @given(scenes, seeds, st.floats(0, 71.9))
 def test_the_simulator_is_given_the_same_work(name: str, seed: int, now: float) -> None:
     workloads = SCENES[name].workloads(seed, 8, SECONDS)

@@ -10,7 +10,7 @@ from aerostat.testing.trials.plots import STYLE
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 980, 190, 64, 40, 24
 _GAP = 0.25  # of a group
 _LINES = 4
-_COLOURS = ("#2a6fdb", "#d9822b", "#1a9e6b", "#8a5fbf", "#b8405e", "#51606f")
+COLOURS = ("#2a6fdb", "#d9822b", "#1a9e6b", "#8a5fbf", "#b8405e", "#51606f")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Bars:
     def _legend(self) -> str:
         words = [f'<text x="{_LEFT}" y="14" class="title">{escape(self.title)}</text>']
         at = _LEFT
-        for name, colour in zip(self.bars, _COLOURS, strict=False):
+        for name, colour in zip(self.bars, COLOURS, strict=False):
             words.append(
                 f'<rect x="{at}" y="21" width="10" height="10" fill="{colour}"/>'
                 f'<text x="{at + 14}" y="30">{escape(name)}</text>'
@@ -65,7 +65,7 @@ class Bars:
         parts = [
             f'<text x="{middle:.0f}" y="{_HEIGHT - 8}" text-anchor="middle">{escape(group)}</text>'
         ]
-        for number, (name, colour) in enumerate(zip(self.bars, _COLOURS, strict=False)):
+        for number, (name, colour) in enumerate(zip(self.bars, COLOURS, strict=False)):
             values = self.groups[group].get(name, ())
             if not values:
                 continue

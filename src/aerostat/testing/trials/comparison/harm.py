@@ -91,9 +91,9 @@ def score(run: Run) -> Score:
 
 
 def grouped(runs: Iterable[Run]) -> dict[str, dict[str, list[Run]]]:
-    """Return the runs that came to something, by scene and policy."""
+    """Return the runs that came to something, by scene and policy; last those of nobody."""
     groups: dict[str, dict[str, list[Run]]] = defaultdict(lambda: defaultdict(list))
-    for run in runs:
+    for run in sorted(runs, key=lambda run: run.job.policy == NOBODY):
         if not run.error:
             groups[run.job.scene][run.job.policy].append(run)
     return {scene: dict(policies) for scene, policies in groups.items()}

@@ -153,6 +153,8 @@ class UmlInhabitant:
         self._guest = await self._laboratory.start_guest(
             self.kind.name, SIZE, arguments=arguments, kernel=kernel
         )
+        if not self.held():
+            raise MissingError("what a guest holds is only seen where /dev/shm has room for it")
         if self.kind.swaps:
             await self._guest.command("swap_on", path="/dev/ubdb")
 

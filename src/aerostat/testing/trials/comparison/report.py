@@ -11,12 +11,13 @@ from statistics import median
 from typing import Any
 
 from aerostat.testing.trials.comparison import harm
-from aerostat.testing.trials.comparison.bars import Bars, sheet
+from aerostat.testing.trials.comparison.bars import COLOURS, Bars, sheet
 from aerostat.testing.trials.comparison.drivers import NOBODY
 from aerostat.testing.trials.comparison.harm import Score
 from aerostat.testing.trials.comparison.inhabitants import Kind
 from aerostat.testing.trials.comparison.running import Job, Run, budget
 from aerostat.testing.trials.comparison.scenes import GUARANTEE, SCENES, SIZE, START, WARM_UP
+from aerostat.testing.trials.plots import Line, Plot
 from aerostat.units import MIB, format_size
 
 _STYLE = """
@@ -178,8 +179,22 @@ def _page(
     parts.append(sheet(_bars(groups)))
     for scene, policies in groups.items():
         words = SCENES[scene].title if scene in SCENES else ""
-        parts.append(f"<h2>{escape(scene)}: {escape(words)}</h2>{_table(policies)}")
+        parts.append(f"<h2>{escape(scene)}: {escape(words)}</h2>")
+        parts += [_table(policies), _over_time(policies).svg()]
     return "\n".join([*parts, "</html>\n"])
+
+
+def _over_time(policies: Mapping[str, Sequence[Run]]) -> Plot:
+    """Return what guests held in the first run of each policy."""
+    firsts = [min(some, key=lambda run: run.job.seed) for some in policies.values()]
+    lines = [
+        Line(run.job.policy, colour, run.held) for run, colour in zip(firsts, COLOURS, strict=False)
+    ]
+    seconds = max((at for run in firsts for at, _ in run.held), default=1.0)
+    allowed = float(firsts[0].budget)
+    lines.append(Line("budget", "#1d2733", [(0.0, allowed), (seconds, allowed)], dashed=True))
+    top = max([1.1 * allowed, *(float(harm.peak_held(run)) for run in firsts)])
+    return Plot(f"held, {firsts[0].job.scene} {firsts[0].job.seed}", tuple(lines), seconds, top)
 
 
 def _table(policies: Mapping[str, Sequence[Run]]) -> str:

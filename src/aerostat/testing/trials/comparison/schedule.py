@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from aerostat.errors import AerostatError, UsageError
+from aerostat.errors import AerostatError, MissingError, UsageError
 from aerostat.testing.trials.comparison import running
 from aerostat.testing.trials.comparison.drivers import NOBODY
 from aerostat.testing.trials.comparison.inhabitants import Kind
@@ -97,6 +97,8 @@ async def _make(job: Job, kinds: Sequence[Kind], accelerator: str | None) -> Run
     try:
         async with asyncio.timeout(limit):
             return await running.make(job, kinds, accelerator)
+    except MissingError:
+        raise  # it would be missing the next time, too
     except (AerostatError, TimeoutError, OSError) as error:
         run = Run(job, running.budget(kinds))
         run.error = str(error) or f"not done within {limit:.0f} s"
