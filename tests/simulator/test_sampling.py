@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aerostat.balloon.statistics import Tag
 from aerostat.engine.observation import STATISTICS, BoolArray, FloatArray
 from aerostat.errors import UsageError
 from aerostat.simulator.chance import uniform
-from aerostat.simulator.sampling import Sampler, Sampling
+from aerostat.simulator.sampling import Drivers, Sampler, Sampling
 
 COUNT = 400
 GUESTS = np.arange(COUNT, dtype=np.uint64)
@@ -83,6 +84,24 @@ def test_chance_is_each_guests_own(seed: int, moment: int) -> None:
     assert (uniform(GUESTS[7:8], seed, moment) == every[7:8]).all()
     assert abs(every.mean() - 0.5) < 0.1
     assert (uniform(GUESTS, seed + 1, moment) != every).any()
+
+
+def test_the_dialect_of_all_is_that_of_who_has_none_of_their_own() -> None:
+    drivers = Drivers(["16", "windows", "liar", "16", "silent"], "6")
+    told = drivers.tell(np.full((5, STATISTICS), 7.0), 3.0)
+
+    assert np.isfinite(told).sum(axis=1).tolist() == [6, 10, 6, 6, 0]
+    assert told[2, Tag.FREE_MEMORY] == 0.0
+    assert (told[[0, 3], :6] == 7.0).all()
+
+
+def test_without_one_everybody_tells_what_is_theirs() -> None:
+    drivers = Drivers(["16", "10", "liar"], None)
+    told = drivers.tell(np.full((3, STATISTICS), 7.0), 3.0)
+
+    assert np.isfinite(told).sum(axis=1).tolist() == [16, 10, 16]
+    with pytest.raises(UsageError, match="windows"):
+        Drivers(["17"], None)
 
 
 @pytest.mark.parametrize("wrong", [(0.0, 0.0, 0.0), (1.0, -1.0, 0.0), (1.0, 0.0, 1.5)])

@@ -97,8 +97,8 @@ class Population:
         """Return the RAM left to each guest; nothing where it is not there."""
         return (self.state.size - self.state.balloon) * self.present
 
-    def statistics(self, _dialect: str | None) -> FloatArray:
-        """Return what the guests' drivers would send now, shape (guests, 16)."""
+    def statistics(self) -> FloatArray:
+        """Return what the guests' drivers would send now in full, shape (guests, 16)."""
         return statistics(self.state)
 
     def block_reads(self) -> FloatArray:

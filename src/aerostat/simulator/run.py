@@ -27,7 +27,7 @@ from aerostat.simulator.hosts import REMOTE, RESTART, Houses
 from aerostat.simulator.population import Population
 from aerostat.simulator.recording import Recorder
 from aerostat.simulator.results import Result
-from aerostat.simulator.sampling import Sampler, Sampling
+from aerostat.simulator.sampling import Drivers, Sampler, Sampling
 from aerostat.simulator.score import Tally
 from aerostat.simulator.world import BLOCK, House, World
 
@@ -121,6 +121,7 @@ class Run:
         self._guests = Population(world)
         self._hosts = Houses(world)
         self._sampler = Sampler(world.identities, course.sampling, course.tick, course.seed)
+        self._drivers = Drivers([guest.dialect for guest in world.guests], course.dialect)
         self._tally = Tally(world)
         self._recorder = Recorder(course.record)
         self._policy = self._told(policy)
@@ -188,7 +189,7 @@ class Run:
         population = self._guests
         asked = self._sampler.ask(now, population.present & (now < self._silent_from))
         if asked.any():
-            self._sampler.send(now, asked, population.statistics(self._course.dialect))
+            self._sampler.send(now, asked, self._drivers.tell(population.statistics(), now))
 
     def _decide(self, now: float) -> None:
         """Let the policy step, and ask balloons for what it decides."""

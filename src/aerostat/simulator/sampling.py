@@ -1,12 +1,14 @@
 """What a manager gets to see of guests' statistics: sampled, late, and sometimes not at all.
 
-Adapter; NumPy, no I/O. Each guest's driver is asked every `period` seconds, guests at moments of
-their own; what it says arrives `delay` seconds later, or with probability `loss` never. Which
-samples are lost depends on the seed and the guest alone. What the hypervisor itself knows (size,
-held, disk reads) is not sampled: that is fresh whenever somebody looks.
+Adapter; NumPy, no I/O. What a driver tells is its dialect (`aerostat.model.dialects`). It is asked
+every `period` seconds, each guest's at a moment of its own; what it says arrives `delay` seconds
+later, or with probability `loss` never. Which samples are lost depends on the seed and the guest
+alone. What the hypervisor itself knows (size, held, disk reads) is not sampled: that is fresh
+whenever somebody looks.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,6 +16,7 @@ import numpy as np
 
 from aerostat.engine.observation import STATISTICS, BoolArray, FloatArray
 from aerostat.errors import UsageError
+from aerostat.model.dialects import Dialect, tell
 from aerostat.simulator.chance import Identities, uniform
 
 # Moments of `uniform` that no sample has.
@@ -34,6 +37,59 @@ class Sampling:
             raise UsageError("a sampling period is above 0, and a delay not below it")
         if not 0 <= self.loss <= 1:
             raise UsageError(f"{self.loss} is no probability: samples are lost with one of 0 to 1")
+
+
+class Drivers:
+    """The balloon drivers of a block's guests, and what they tell.
+
+    `dialect` is what all those tell whose own dialect is the usual one; liars lie in it.
+    Raises `UsageError` for a dialect that there is not.
+    """
+
+    def __init__(self, own: Sequence[str], dialect: str | None) -> None:
+        told = [_spoken(each, dialect) for each in own]
+        self._groups = {
+            spoken: np.array([row for row, each in enumerate(told) if each == spoken])
+            for spoken in dict.fromkeys(told)
+        }
+
+    def tell(self, full: FloatArray, now: float) -> FloatArray:
+        """Return what is sent at `now` by guests that in full would send this; NaN is not sent."""
+        if len(self._groups) == 1:
+            (spoken,) = self._groups
+            return _told(full, spoken, now)
+        table = np.empty_like(full)
+        for spoken, rows in self._groups.items():
+            table[rows] = _told(full[rows], spoken, now)
+        return table
+
+
+Spoken = tuple[Dialect, ...]
+"""Dialects, each of which tells what is left of what the one before it tells."""
+
+_USUAL = Dialect.LINUX
+
+
+def _spoken(own: str, common: str | None) -> Spoken:
+    mine = _dialect(own)
+    if common is None or mine not in {_USUAL, Dialect.LIAR}:
+        return (mine,)
+    return (_dialect(common),) if mine is _USUAL else (mine, _dialect(common))
+
+
+def _dialect(name: str) -> Dialect:
+    try:
+        return Dialect(name)
+    except ValueError:
+        names = ", ".join(dialect.value for dialect in Dialect)
+        raise UsageError(f"no dialect is called {name!r}; there is {names}") from None
+
+
+def _told(full: FloatArray, spoken: Spoken, now: float) -> FloatArray:
+    for dialect in spoken:
+        if dialect is not _USUAL:
+            full = tell(full, dialect, now)
+    return full
 
 
 class _Sample(NamedTuple):
