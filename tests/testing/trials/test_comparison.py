@@ -248,6 +248,8 @@ def test_the_page_has_every_policy_and_its_pictures_are_xml(tmp_path: Path) -> N
     assert figures["failed"] == ["files 1 under proxmox"]
     assert NOBODY not in figures["scenes"]["files"]["ranking"]
     assert figures["scenes"]["files"]["policies"]["mom"]["runs"] == 2
+    said = report.lines(figures)
+    assert any("aerostat to mom: held, mean 100 to 100 MiB" in line for line in said)
     ET.fromstring((tmp_path / "comparison.svg").read_text())
     text = page.read_text()
     assert "&lt;b&gt;" in text

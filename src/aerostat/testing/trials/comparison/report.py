@@ -4,7 +4,7 @@ Writes files into the directory that it is given.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from statistics import median
@@ -12,7 +12,7 @@ from typing import Any
 
 from aerostat.testing.trials.comparison import harm
 from aerostat.testing.trials.comparison.bars import COLOURS, Bars, sheet
-from aerostat.testing.trials.comparison.drivers import NOBODY
+from aerostat.testing.trials.comparison.drivers import NOBODY, OURS
 from aerostat.testing.trials.comparison.harm import Score
 from aerostat.testing.trials.comparison.inhabitants import Kind
 from aerostat.testing.trials.comparison.running import Job, Run, budget
@@ -47,6 +47,7 @@ COLUMNS: tuple[tuple[str, _Value, str], ...] = (
     ("work done", lambda run: 100 * harm.worked(run), " %"),
     ("moves", lambda run: run.moves, ""),
 )
+_JUDGED = ("held, mean", "major faults", "allocation stalls", "disk reads")
 _PICTURES = ("work lost", "major faults", "allocation stalls", "disk reads", "held, mean")
 
 
@@ -116,6 +117,7 @@ def lines(figures: Mapping[str, Any]) -> list[str]:
         lost = {name: row["work lost"] for name, row in found["policies"].items()}
         order = ", ".join(f"{name} {lost[name]:.2f} %" for name in found["ranking"])
         said.append(f"{scene}: work lost: {order}")
+        said += [f"{'':{len(scene)}}  {line}" for line in _beside(found["policies"])]
         if found["simulated"]:
             said.append(f"{'':{len(scene)}}  the simulator: {', '.join(found['simulated'])}")
     pairs = figures["pairs"]
@@ -124,6 +126,19 @@ def lines(figures: Mapping[str, Any]) -> list[str]:
     if figures["failed"]:
         said.append(f"came to nothing: {'; '.join(figures['failed'])}")
     return said
+
+
+def _beside(rows: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+    """Say how much of what others' guests suffered ours did, and of what they held ours held."""
+    ours = rows.get(OURS)
+    for name, theirs in rows.items():
+        if ours is not None and name not in (OURS, NOBODY):
+            parts = [
+                f"{title} {ours[title]:.0f} to {theirs[title]:.0f}{unit}"
+                for title, _, unit in COLUMNS
+                if title in _JUDGED
+            ]
+            yield f"{OURS} to {name}: {', '.join(parts)}"
 
 
 def _of(pairs: Mapping[str, int]) -> str:
