@@ -35,16 +35,18 @@ async def work(house: House, ticks: int) -> None:
         await house.clock.advance(1.0)
 
 
-async def live(path: Path, *, manage: bool = True, ticks: int = TICKS) -> None:
+async def live(
+    path: Path, *, manage: bool = True, ticks: int = TICKS, policy: str = "aerostat"
+) -> None:
     """Have two managers, one after the other, write the journal at `path`."""
     house = House(VirtualClock(wall=1.8e9))
     house.budget = 600 * MIB
     house.add("web")
     house.add("db")
-    config = parse({"manage": manage}, "test")
+    config = parse({"manage": manage, "policy": policy}, "test")
     save_file = SaveFile(path.with_name("state.json"))
     for _ in range(2):
-        journal = Journal(path, about=about(Settings(), manage=manage))
+        journal = Journal(path, about=about(Settings(), manage=manage, policy=policy))
         journal.start()
         await house.start(config, journal=journal, save_file=save_file)
         await work(house, ticks // 2)

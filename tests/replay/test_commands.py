@@ -41,7 +41,7 @@ def test_replay_of_a_part(call: Call, journal: Path) -> None:
     code, out, _ = call("replay", journal, "--since", "10s", "--json")
     told = json.loads(out)
     assert code == 0
-    assert 5 <= told["steps"] <= 15
+    assert 5 <= told["steps"] <= 25
     assert told["identical"] == told["steps"]  # it was led there from the state that was kept
 
 
