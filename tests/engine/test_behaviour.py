@@ -336,7 +336,7 @@ def test_explaining_an_unknown_guest_is_a_key_error(world: Make) -> None:
 
 
 def test_a_reserve_is_learned_from_bursts(world: Make) -> None:
-    host = world([1024, 1024], budget=1500)
+    host = world([1024, 1024], budget=1500, settings=Settings(growth_memory=120.0))
     host.run(10)
     before = host.plan().reserve[0]
     host.use[0] += 100 * MIB

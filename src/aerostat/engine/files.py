@@ -86,7 +86,11 @@ def follow_files(
     floor = np.fmin(np.nan_to_num(state.read_floor, nan=0.0), lately)
     more = np.where(known, np.maximum(lately - floor, 0.0), 0.0)
 
-    worth, floor = _worth(state, guests, idle, more, floor, seconds, settings)
+    # Into free memory a cache grows by itself.
+    scarce = ~_ample(statistics[:, Tag.FREE_MEMORY], guests, settings)
+    worth, floor = _worth(
+        state, guests, idle, np.where(scarce, more, 0.0), floor, seconds, settings
+    )
     return Files(
         idle=idle,
         programs=programs,
@@ -97,6 +101,12 @@ def follow_files(
         read_rate=lately,
         read_floor=floor,
     )
+
+
+def _ample(free: FloatArray, guests: Guests, settings: Settings) -> BoolArray:
+    """Tell where so much is free that no kernel reclaims anything."""
+    scarce = settings.scarce_free + settings.scarce_free_share * guests.max_size
+    return np.asarray(free > scarce)
 
 
 def _programs(
@@ -114,8 +124,7 @@ def _programs(
     taken = used - (state.sample_size - before)
     faults = statistics[:, Tag.MINOR_FAULTS] - state.statistics[:, Tag.MINOR_FAULTS]
     faults = np.where(faults >= 0, faults, np.inf) * PAGE_SIZE
-    scarce = settings.scarce_free + settings.scarce_free_share * guests.max_size
-    ample = np.minimum(free, before) > scarce
+    ample = _ample(np.fmin(free, before), guests, settings)
     grown = np.where(ample, np.fmin(taken - read, faults), faults)
     freed = np.fmax(free - before - np.fmax(given, 0.0), 0.0)
     after = state.programs + np.fmax(grown, 0.0) - freed

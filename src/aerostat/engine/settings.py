@@ -36,8 +36,9 @@ class Settings:
     """From a guest's need to memory in its hands: a sample's age, a tick, and a deflation. The
     reserve is what demand grew by within this time, at its recent worst."""
 
-    growth_memory: float = 120.0
-    """Time constant with which a burst is forgotten."""
+    growth_memory: float = 900.0
+    """Time constant with which a burst is forgotten: who had one will have another, and a guest
+    without swap that is not ready for it is killed by it."""
 
     scarcity_share: float = 0.8
     """Idle memory below this fraction of the reserve is scarce. Below 1, or every guest held at

@@ -84,12 +84,14 @@ def divide(
 
     fair_share = share_of(accounts.limit)
     entitlement = share_of(budget) if accounts.reserved.any() else fair_share
-    known = np.where(blind, guests.guest_size, estimates.demand + estimates.spare)
+    known = np.where(blind, guests.guest_size, estimates.demand + estimates.reserve)
     want = np.clip(np.where(np.isnan(guests.pinned), known, guests.pinned), low, high)
     needed = np.minimum(want, entitlement)
     needed = pour_onto(needed, np.where(blind, 0.0, np.minimum(want, estimates.in_use)), budget)
     needed = pour_onto(needed, np.where(blind, 0.0, want), budget)
     needed = pour_onto(needed, want, budget)
+    files = np.where(blind | ~np.isnan(guests.pinned), 0.0, estimates.demand + estimates.spare)
+    needed = pour_onto(needed, np.clip(files, low, high), budget)
     keep = np.where(keeps, np.clip(guests.guest_size, low, high), 0.0)
     target = pour_onto(needed, np.maximum(keep, needed), budget)
     comfortable = ~blind & np.isnan(guests.pinned) & (settings.mode == "need")
