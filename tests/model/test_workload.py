@@ -40,6 +40,7 @@ def test_a_workload_without_period_stays_at_its_last_step() -> None:
             leak_limit=st.integers(0, 2**40),
             read_rate=st.floats(0, 1e9),
             read_span=st.integers(0, 2**40),
+            skew=st.floats(0, 8),
         ),
         max_size=5,
     ),

@@ -1,9 +1,11 @@
 """Time passes for many guests at once, whose balloons are moved. Pure; compiled, by Numba."""
 
+from typing import Any
+
 import numpy as np
-import numpy.typing as npt
 
 from aerostat.model import compiled
+from aerostat.model.columns import Column
 from aerostat.model.demand import Outcome
 from aerostat.model.living import live_all
 from aerostat.model.pace import PACE, Pace
@@ -15,8 +17,8 @@ from aerostat.model.state import State
 def advance(
     state: State,
     plans: Plans,
-    target_size: npt.ArrayLike,
-    host_stall: npt.ArrayLike,
+    target_size: Column | float,
+    host_stall: Column | float,
     now: float,
     dt: float,
     count: int,
@@ -36,10 +38,11 @@ def advance(
     """
     live = compiled.live_all() if compile else live_all
     outcome = Outcome.blank(len(state))
+    record: Any = np.zeros(ROWS) if compile else [0.0] * ROWS
     live(
         state.table,
         outcome.table,
-        np.zeros(ROWS) if compile else [0.0] * ROWS,
+        record,
         plans.arrays(),
         np.zeros(len(state)) + target_size,
         np.zeros(len(state)) + host_stall,

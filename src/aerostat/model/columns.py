@@ -67,7 +67,7 @@ class Columns:
 
     def __len__(self) -> int:
         """Return the number of guests."""
-        return self.table.shape[1]
+        return int(self.table.shape[1])
 
     def rows(self, which: npt.ArrayLike) -> Self:
         """Return copies of the guests that an index, a list or a mask names, in that order."""

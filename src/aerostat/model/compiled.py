@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from types import FunctionType, ModuleType
+from typing import Any
 
 from aerostat.errors import MissingError
 from aerostat.model import balloon, harm, interval, living, pace, plans, reclaim, rows
@@ -31,7 +32,8 @@ def live_all() -> Callable[..., None]:
         import numba  # noqa: PLC0415 - an extra; takes half a second and 100 MiB
     except ImportError as error:
         raise MissingError("the simulator needs Numba: pip install 'aerostat[simulate]'") from error
-    options = {"error_model": "numpy", "nogil": True, "_nrt": False}
+    # Nothing is allocated in there; the counting of references alone would take half of the time.
+    options: dict[str, Any] = {"error_model": "numpy", "nogil": True, "_nrt": False}
     spaces = {room.__name__: dict(vars(room)) for room in _ROOMS}
     for room in _ROOMS:
         for name, function in vars(room).items():
@@ -44,7 +46,7 @@ def live_all() -> Callable[..., None]:
     entry = FunctionType(living.live_all.__code__, spaces[living.__name__], "live_all")
     # Numba looks for changes in the entry's own file alone, so that its name says what it is of.
     entry.__qualname__ = f"live_all_{_digest()}"
-    compiled: Callable[..., None] = numba.njit(entry, cache=True, **options)
+    compiled: Callable[..., None] = numba.njit(cache=True, **options)(entry)
     return compiled
 
 

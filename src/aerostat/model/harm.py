@@ -82,7 +82,7 @@ def missing_now(guest: Record) -> Missing:
 
 def returned(guest: Record, missing: Missing) -> Back:
     """Share the balloon's memory out among what is missing; keep in mind what it pushed out."""
-    amount = missing.swap + missing.files + missing.reads
+    amount = guest[SWAPPED] + missing.files + missing.reads
     guest[SQUEEZED] = min(max(guest[SQUEEZED], guest[BALLOON]), amount)
     rest = max(guest[SQUEEZED], guest[BALLOON])
     swap = min(rest, missing.swap)

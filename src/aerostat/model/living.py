@@ -48,7 +48,7 @@ def live(
     ask(guest, target_size)
     disk = whole_pages(pace.disk * dt)
     guest[GROWTH] = whole_pages(plans.grow_rate[which] * dt)
-    first, end = plans.first[which], plans.first[which] + plans.count[which]
+    first, end = plans.first[which], plans.end[which]
     moment = last_before(plans.at, first, end, now)
     for interval in range(count):
         second = now + interval * dt
@@ -97,7 +97,8 @@ def want(
 def between(wants: Table, moment: int, after: int, share: float, field: int) -> float:
     """Return what is wanted on the straight line from one moment to the one after it."""
     before: float = wants[moment, field]
-    return before + (wants[after, field] - before) * share
+    then: float = wants[after, field]
+    return before + (then - before) * share
 
 
 def live_all(

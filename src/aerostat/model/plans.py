@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aerostat.errors import UsageError
-from aerostat.model.columns import Column, Table, column
+from aerostat.model.columns import Column, Table, whole
 from aerostat.model.demand import Demand
 from aerostat.model.pace import PACE, Pace
 from aerostat.units import MIB
@@ -78,7 +78,8 @@ class Arrays(NamedTuple):
     """The columns of `Plans`, as compiled code takes them."""
 
     first: Indices
-    count: Indices
+    end: Indices
+    """Where the moments of the next guest begin."""
     at: Column
     wants: Table
     grow_rate: Column
@@ -131,8 +132,16 @@ class Plans:
         )
 
     def arrays(self) -> Arrays:
-        """Return all columns, not copied."""
-        return Arrays(*(getattr(self, name) for name in Arrays._fields))
+        """Return all columns, hardly any of them copied."""
+        return Arrays(
+            self.first,
+            self.first + self.count,
+            self.at,
+            self.wants,
+            self.grow_rate,
+            self.arrives,
+            self.departs,
+        )
 
     def __len__(self) -> int:
         """Return the number of guests."""
@@ -173,7 +182,8 @@ class Plans:
         """Return what guests want in the `dt` seconds from `now` on; nothing of those not there."""
         wants = self.wanted(now)
         wants *= self.present(now)[:, np.newaxis]
-        hold, cold = wants[:, HOLD], np.minimum(wants[:, COLD], wants[:, HOLD])
+        hold = whole(wants[:, HOLD])
+        cold = whole(np.minimum(wants[:, COLD], hold))
         return Demand.of(
             len(self),
             hold=hold,
@@ -209,7 +219,7 @@ class Plans:
         def largest(values: Column) -> Column:
             most = np.zeros(len(self))
             np.maximum.at(most, owner, values)
-            return column(most * there, len(self))
+            return most * there
 
         return Peak(
             largest(wants[:, HOLD]),

@@ -148,9 +148,10 @@ class State(Columns):
 
         It is free, and the host has no page of it yet.
         """
-        more = column(amount, len(self.size[which]))
+        chosen = np.arange(len(self))[np.asarray(which)]
+        more = column(amount, len(chosen))
         for grown in (self.size, self.free, self.untouched):
-            grown[which] += more
+            grown[chosen] += more
         self.set_watermarks()
 
     def lost(self) -> Column:
