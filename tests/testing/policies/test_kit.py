@@ -10,7 +10,7 @@ import pytest
 
 from aerostat.daemon.policies import find
 from aerostat.engine.observation import Guests, Hosts
-from aerostat.engine.policies.base import Decision, Memory
+from aerostat.engine.policies.base import Decision, Memory, Policy
 from aerostat.engine.policies.guarded import Guarded
 from aerostat.testing.policies.checking import check_policy, table
 from aerostat.testing.policies.promises import PROMISES, Kind
@@ -222,3 +222,15 @@ def test_under_safeguards_even_the_wild_are_safe() -> None:
 @pytest.mark.slow
 def test_ours_keeps_every_promise() -> None:
     assert check_policy(find("aerostat")).broken() == ()
+
+
+@pytest.mark.slow
+def test_in_the_simulator_hosts_keep_to_their_budgets_or_it_is_found() -> None:
+    from aerostat.testing.policies.simulated import SIMULATED
+
+    def broken(policy: Policy) -> tuple[str, ...]:
+        return tuple(one.how for one in check_policy(policy, promises=[SIMULATED]).broken())
+
+    assert broken(find("aerostat")) == broken(find("guarded:senpai")) == ()
+    (how,) = broken(Odd())
+    assert "the host kills" in how

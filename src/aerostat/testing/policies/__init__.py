@@ -10,6 +10,8 @@ Run as a program (`__main__`) it prints which policies keep which promises.
     checks of what any policy must be: pure, columnar, able to survive what guests tell
 `conduct`
     checks of what a policy does to guests and to their host
+`simulated`
+    one more check, in the simulator: takes seconds, and what the simulator needs
 `stage`
     guests as plain arithmetic, with faults on demand; and films, which are what a policy was shown
 `suite`

@@ -10,16 +10,23 @@ import sys
 from aerostat.daemon.policies import GUARDED, find
 from aerostat.errors import UsageError
 from aerostat.testing.policies.checking import check_policy, table
-from aerostat.testing.policies.promises import Kind
+from aerostat.testing.policies.promises import PROMISES, Kind
 
 
 def main() -> int:
     """Check the policies that are named, and print a table."""
     parser = argparse.ArgumentParser(prog="aerostat.testing.policies", description=__doc__)
     parser.add_argument("names", nargs="+", metavar="NAME")
-    names = parser.parse_args().names
+    parser.add_argument("--simulate", action="store_true", help="check in the simulator, too")
+    options = parser.parse_args()
+    promises = PROMISES
+    if options.simulate:
+        # Imported here: the simulator is heavy, and needs more than the rest.
+        from aerostat.testing.policies.simulated import SIMULATED  # noqa: PLC0415
+
+        promises = (*PROMISES, SIMULATED)
     try:
-        reports = [check_policy(find(name), name) for name in names]
+        reports = [check_policy(find(name), name, promises) for name in options.names]
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
