@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -209,22 +210,23 @@ def as_json(study: Study) -> dict[str, Any]:
 
 def show(study: Study) -> None:
     """Print the tables: each family's, then all together."""
-    several = len(sums.families(study.rows)) > 1
-    first = True
+    tables: list[Table] = []
     for dialect in sums.dialects(study.rows):
         rows = [row for row in study.rows if row.dialect == dialect]
-        tables = [
+        families = sums.families(rows)
+        tables += [
             family_table(f"{family}, {dialect_words(dialect)}", sums.lines(rows, family, dialect))
-            for family in sums.families(rows)
+            for family in families
         ]
-        if several:
+        if len(families) > 1:
             title = f"all families, {dialect_words(dialect)}"
-            tables.append(mean_table(title, sums.means(rows, dialect), len(sums.families(rows))))
-        for table in tables:
-            if not first:
-                click.echo()
-            _print(table)
-            first = False
+            tables.append(mean_table(title, sums.means(rows, dialect), len(families)))
+    for table, after in zip_longest(tables, tables[1:]):
+        _print(table)
+        if after is None or after.words != table.words:  # what says the same is said once
+            click.echo(click.wrap_text(table.words, 100))
+        if after is not None:
+            click.echo()
     for note in study.notes:
         click.echo(note)
 
@@ -235,4 +237,3 @@ def _print(table: Table) -> None:
     click.echo(titles)
     for line, row in zip(lines, table.rows, strict=True):
         click.secho(line, bold=table.is_ours(row))
-    click.echo(click.wrap_text(table.words, 100))

@@ -67,11 +67,19 @@ def test_who_was_not_run_on_all_families_has_no_mean(row: MakeRow) -> None:
     assert [mean.policy for mean in sums.means(rows, "16")] == ["static"]
 
 
+def test_who_harms_even_one_guest_holds_none(row: MakeRow) -> None:
+    rows = [row("static", 8), row("mom", 1, Part.SEARCH), row("mom", 8, Part.EQUAL)]
+    (static, mom) = sums.lines(rows, "build", "16")
+
+    assert (static.guests, mom.guests, mom.ratio, mom.density) == (8, 0, 0.0, None)
+    assert [mean.ratio for mean in sums.means(rows, "16")] == [1.0, 0.0]
+
+
 def test_nobody_can_be_dense_where_fixed_sizes_hold_none(row: MakeRow) -> None:
     rows = [row("mom", 5), row("static", 1, Part.EQUAL)]
 
     assert [line.ratio for line in sums.lines(rows, "build", "16")] == [None, None]
-    assert sums.means(rows, "16")[0].ratio is None
+    assert [mean.ratio for mean in sums.means(rows, "16")] == [None, None]
 
 
 def test_the_verdict_names_the_best_rival_and_the_way_to_the_bound(study: Study) -> None:

@@ -26,7 +26,7 @@ _INK = {
     ".edge { stroke: %s }": ("#9ca8b5", "#5b6875"),
     ".limit { stroke: %s }": ("#1d2733", "#e8edf3"),
     ".limit-word { fill: %s }": ("#1d2733", "#e8edf3"),
-    ".limit-word { stroke: %s }": ("#ffffff", "#14191f"),
+    ".limit-word, .figure { stroke: %s }": ("#ffffff", "#14191f"),
     ".held { fill: %s }": ("#4f93d8", "#3f7fc2"),
     ".idle { fill: %s }": ("#cfe2f6", "#24405e"),
     ".balloon { fill: %s }": ("#eef1f4", "#222a33"),
@@ -37,7 +37,7 @@ _INK = {
 _SHAPE = """
 text { font: 12px system-ui, "DejaVu Sans", sans-serif }
 .title { font-size: 14px; font-weight: 600 } .strong { font-weight: 600 } .small { font-size: 11px }
-.limit-word { paint-order: stroke; stroke-width: 3; stroke-linejoin: round }
+.limit-word, .figure { paint-order: stroke; stroke-width: 3; stroke-linejoin: round }
 .limit { stroke-dasharray: 5 3; stroke-width: 1.3 } .front { stroke-width: 6; fill: none }
 .line { fill: none; stroke-width: 1.5; stroke-linejoin: round } .line.ours { stroke-width: 3 }
 .faint { opacity: .75 }

@@ -12,8 +12,8 @@ from aerostat.simulator.report.rows import Recorded
 
 _WIDTH, _HEIGHT, _HARM = 460, 200, 44
 _TOP, _LEFT, _RIGHT, _GAP = 58, 66, 16, 30
-_COLUMNS = 200
-"""Moments that are drawn; a pixel or two each."""
+_COLUMNS = 120
+"""Moments that are drawn; three pixels each."""
 _LEAST_HARM = 0.05
 """The scale of harm goes at least so far, lest a trifle look like a disaster."""
 

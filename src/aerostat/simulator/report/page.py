@@ -117,7 +117,7 @@ def _families(study: Study) -> Iterator[str]:
     several = len(sums.dialects(study.rows)) > 1
     for family in families:
         tables = [
-            family_table(dialect_words(dialect) if several else "", lines)
+            family_table(dialect_words(dialect) if several else family, lines)
             for dialect in sums.dialects(study.rows)
             if (lines := sums.lines(study.rows, family, dialect))
         ]

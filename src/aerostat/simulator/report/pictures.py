@@ -18,16 +18,17 @@ _TRIED = (Part.SEARCH, Part.DENSITY, Part.EQUAL, Part.GIVEN)
 
 def density_bars(family: str, lines: Sequence[Line]) -> Panel:
     """Return how many guests each policy holds, and the bound as a line."""
-    guests = {line.policy: float(line.density.guests) for line in lines if line.density}
+    guests = {line.policy: float(line.guests) for line in lines if line.guests is not None}
     bound = guests.pop(palette.BOUND, None)
     scale = scales.numbers(max([*guests.values(), bound or 1.0]), 4)
     frame = _bar_frame(guests, scale)
-    parts = [_bars(frame, guests, lambda value: f"{value:.0f}")]
+    parts = [_bars(frame, guests)]
     if bound is not None:
         x = frame.at((bound, 0.0))[0]
         parts.append(f'<path class="limit" d="M{x} {frame.top - 3}V{frame.floor}"/>')
         word = f"{palette.BOUND} {bound:.0f}"
         parts.append(text(x, frame.top - 7, word, "limit-word small", anchor="middle"))
+    parts.append(_figures(frame, guests, lambda value: f"{value:.0f}"))
     return _bar_panel(frame, family, "guests on a host", parts)
 
 
@@ -38,7 +39,8 @@ def harm_bars(family: str, lines: Sequence[Line]) -> Panel:
     guests = next((line.equal.guests for line in lines if line.equal), 0)
     frame = _bar_frame(harm, scales.harms(max(harm.values(), default=0.0)))
     unit = f"mean slowdown among {guests} guests"
-    return _bar_panel(frame, family, unit, [_bars(frame, harm, scales.format_share)])
+    parts = [_bars(frame, harm), _figures(frame, harm, scales.format_share)]
+    return _bar_panel(frame, family, unit, parts)
 
 
 def fronts(family: str, rows: Iterable[Row]) -> Panel:
@@ -121,16 +123,25 @@ def _bar_frame(names: Iterable[str], scale: scales.Scale) -> Frame:
     return Frame(left, _TOP + 12, _WIDTH - left - _FIGURE, height, scale, scales.numbers(1))
 
 
-def _bars(frame: Frame, values: dict[str, float], words: Callable[[float], str]) -> str:
+def _bars(frame: Frame, values: dict[str, float]) -> str:
     parts = [_upright_grid(frame)]
     for place, (policy, value) in enumerate(values.items()):
         look = palette.look(policy)
-        kind = "strong" if look.strong else ""
         y = frame.top + 4 + place * _STEP
-        length = frame.width * frame.x.place(value)
+        kind = "strong" if look.strong else ""
         parts.append(text(frame.left - 6, y + 11, policy, kind, anchor="end"))
+        length = frame.width * frame.x.place(value)
         parts.append(bar(frame.left, y, length, _BAR, f"f-{look.key}"))
-        parts.append(text(frame.left + length + 5, y + 11, words(value), kind))
+    return "".join(parts)
+
+
+def _figures(frame: Frame, values: dict[str, float], words: Callable[[float], str]) -> str:
+    """Return the figures at the ends of bars, to lie above whatever else is there."""
+    parts = []
+    for place, (policy, value) in enumerate(values.items()):
+        x = frame.at((value, 0.0))[0] + 5
+        kind = "figure strong" if palette.look(policy).strong else "figure"
+        parts.append(text(x, frame.top + 15 + place * _STEP, words(value), kind))
     return "".join(parts)
 
 

@@ -23,7 +23,10 @@ class Line:
     """
 
     policy: str
+    guests: int | None
+    """How many it holds without harm: 0 where it harms even one, None where nobody searched."""
     density: Row | None
+    """How they fare."""
     equal: Row | None
     ratio: float | None
     """Guests, of those that fixed sizes hold."""
@@ -63,24 +66,21 @@ def lines(rows: Sequence[Row], family: str, dialect: str) -> list[Line]:
     here = [row for row in whole(rows) if (row.family, row.dialect) == (family, dialect)]
     density = {row.policy: row for row in here if row.part is Part.DENSITY}
     equal = {row.policy: row for row in here if row.part in (Part.EQUAL, Part.GIVEN)}
-    base = density.get(palette.BASE)
+    guests = {row.policy: 0 for row in here if row.part is Part.SEARCH}
+    guests |= {policy: row.guests for policy, row in density.items()}
+    base = guests.get(palette.BASE)
     made = [
-        Line(policy, density.get(policy), equal.get(policy), _ratio(density.get(policy), base))
+        Line(
+            policy,
+            guests.get(policy),
+            density.get(policy),
+            equal.get(policy),
+            guests[policy] / base if base and policy in guests else None,
+        )
         for policy in policies(here)
         if policy in density or policy in equal
     ]
-    return sorted(made, key=_merit)
-
-
-def _merit(line: Line) -> tuple[float, float]:
-    guests = line.density.guests if line.density else 0
-    return (-guests, line.shown.mean_slowdown)
-
-
-def _ratio(row: Row | None, base: Row | None) -> float | None:
-    if row is None or base is None or not base.guests:
-        return None
-    return row.guests / base.guests
+    return sorted(made, key=lambda line: (-(line.guests or 0), line.shown.mean_slowdown))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +145,11 @@ def _closed(ours: float, best: float, bound: Mean | None) -> str:
 
 
 def _geometric(values: Sequence[float | None]) -> float | None:
-    """Return the geometric mean, None where there is nothing or a value is missing or 0."""
-    known = [value for value in values if value is not None and value > 0]
+    """Return the geometric mean, None where there is nothing or a value is missing."""
+    known = [value for value in values if value is not None]
     if not known or len(known) < len(values):
         return None
-    return math.exp(sum(map(math.log, known)) / len(known))
+    return math.exp(sum(map(math.log, known)) / len(known)) if min(known) > 0 else 0.0
 
 
 def best_rival(rows: Iterable[Row]) -> Row | None:

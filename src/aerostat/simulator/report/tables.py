@@ -28,35 +28,46 @@ class Table:
 
 def family_table(title: str, lines: Sequence[Line]) -> Table:
     """Return a table of one family: how many guests each policy holds, and what they suffer."""
-    dense = any(line.density for line in lines)
-    titles = ("policy", *(("guests", "of static", "p99") if dense else ()))
-    titles += (
-        "harm",
-        *(() if dense else ("p99",)),
-        "kills",
-        "faults/h",
-        "read/h",
-        "moves/h",
-        "held",
-    )
+    dense = any(line.guests is not None for line in lines)
+    shown = ("guests", "of static", "p99", "harm") if dense else ("harm", "p99")
+    titles = ("policy", *shown, "kills", "faults/h", "read/h", "moves/h", "held")
     rows = []
     for line in lines:
         row = line.shown
-        cells = [line.policy]
-        if dense:
-            cells += _dense_cells(line)
-        cells.append(format_share(row.mean_slowdown))
-        if not dense:
-            cells.append(format_share(row.p99_slowdown))
-        rows.append((*cells, *_counts(row)))
-    return Table(title, titles, tuple(rows), _words(lines, dense=dense))
+        harm = format_share(row.mean_slowdown)
+        cells = [*_dense_cells(line), harm] if dense else [harm, format_share(row.p99_slowdown)]
+        rows.append((line.policy, *cells, *_counts(row)))
+    words = _DENSE_WORDS if dense else _WORDS
+    return Table(f"{title}{_among(lines)}", titles, tuple(rows), f"{words} {_COUNTED}")
+
+
+_DENSE_WORDS = (
+    f"guests: the most of which the 99th of 100 is slowed down by {format_share(LIMIT)} at most "
+    "(p99), without an OOM kill; of static: of those that static sizes hold. The rest is among as "
+    "many guests as the title says. harm: their mean slowdown."
+)
+_WORDS = "harm: mean slowdown of the guests; p99: that of the 99th of 100."
+_COUNTED = (
+    "kills: for want of memory, by guests and host; of a guest in an hour: major faults, disk "
+    "reads, moves of its balloon; held: of all guests together."
+)
+
+
+def _among(lines: Sequence[Line]) -> str:
+    """Return among how many guests harm is told of, and why so many."""
+    equal = next((line.equal for line in lines if line.equal), None)
+    if equal is None:
+        return ""
+    rival = best_rival(line.density for line in lines if line.density)
+    whose = f", the density of {rival.policy}" if rival and rival.guests == equal.guests else ""
+    return f": harm among {equal.guests} guests{whose}"
 
 
 def _dense_cells(line: Line) -> list[str]:
-    row = line.density
-    if row is None:
-        return [_ABSENT] * 3
-    return [str(row.guests), _ratio(line.ratio), format_share(row.p99_slowdown)]
+    """Return how many guests it holds, of those of static sizes, and what the 99th loses."""
+    guests = _ABSENT if line.guests is None else str(line.guests)
+    p99 = format_share(line.density.p99_slowdown) if line.density else _ABSENT
+    return [guests, _ratio(line.ratio), p99]
 
 
 def _ratio(ratio: float | None) -> str:
@@ -73,26 +84,9 @@ def _counts(row: Row) -> list[str]:
     ]
 
 
-def _words(lines: Sequence[Line], *, dense: bool) -> str:
-    counts = "of a guest in an hour: major faults, disk reads, moves of its balloon"
-    if not dense:
-        return f"harm: mean slowdown; p99: of the 99th of 100 guests; kills: OOM; {counts}."
-    equal = next((line.equal for line in lines if line.equal), None)
-    rival = best_rival(line.density for line in lines if line.density)
-    among = "at that density"
-    if equal is not None:
-        whose = f", the density of {rival.policy}" if rival and rival.guests == equal.guests else ""
-        among = f"among {equal.guests} guests{whose}"
-    return (
-        f"guests: the most of which the 99th of 100 is slowed down by {format_share(LIMIT)} "
-        f"at most (p99), without an OOM kill. Then, {among}: harm: mean slowdown; kills: OOM; "
-        f"{counts}."
-    )
-
-
 def mean_table(title: str, means: Sequence[Mean], families: int) -> Table:
     """Return a table of all families together."""
-    dense = any(mean.ratio for mean in means)
+    dense = any(mean.ratio is not None for mean in means)
     titles = ("policy", *(("of static", "of the gap") if dense else ()), "harm", "kills")
     rows = []
     for mean in means:
