@@ -10,10 +10,10 @@ for its memory, and what is revoked is taken from whoever pays least, page after
 pay the same or have nothing to give. Here that is done at once: where ``A = f * P`` is active,
 ``P`` grows with the level by ``S`` up to ``A`` and by ``S / k`` beyond it, which is water-filling.
 
-Memory is revoked while the host has less free than 64 % of its least (899 MiB of the first
-28 GiB, 1 % of the rest), until it has that least; from then on what is free beyond it is given
-back, by shares. Guests are looked at every 15 seconds, and at once when the state changes. The
-balloon takes 65 % of a guest's RAM at most.
+Memory is revoked while the host has less free than 64 % of its least, until it has that least;
+from then on what is free beyond it is given back, by shares. The least is 899 MiB of the first
+28 GiB, in proportion where there is less, and 1 % of the rest. Guests are looked at every 15
+seconds, and at once when the state changes. The balloon takes 65 % of a guest's RAM at most.
 
 What is active ESXi finds by sampling pages. A guest's figures show what is in use and not to be
 had without harm, of which a slow average, a fast one and the newest figure are kept, and the
@@ -80,9 +80,8 @@ class Esxi:
         averages, active = _active(memory.guests, now, guests)
 
         wanted = np.minimum(hosts.budget, LEAST_UPTO) * (LEAST / LEAST_UPTO)
-        wanted = np.where(hosts.budget >= LEAST_UPTO, LEAST, np.maximum(wanted, 0.0))
-        wanted = wanted + LEAST_BEYOND * np.maximum(hosts.budget - LEAST_UPTO, 0.0)
-        wanted = self.least * wanted
+        wanted += np.maximum(hosts.budget - LEAST_UPTO, 0.0) * LEAST_BEYOND
+        wanted *= self.least
         free = host_free(hosts, guests)
         before = memory.hosts.aligned(hosts.names, tight=0.0, due=-np.inf)
         was_tight = before["tight"] > 0

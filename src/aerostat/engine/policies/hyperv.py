@@ -36,7 +36,7 @@ class HyperV:
     name: ClassVar[str] = "hyperv"
     KNOBS: ClassVar[Knobs] = {
         "buffer": Knob(0.05, 2.0, logarithmic=True),
-        "minimum": Knob(0.2, 0.75, logarithmic=True),
+        "minimum": Knob(0.125, 0.75, logarithmic=True),
     }
 
     buffer: float = 0.20

@@ -12,7 +12,8 @@ seconds::
             at most 100 MiB a guest
 
 A guest starts at its minimum. One for which no minimum was set is not managed there: here that is
-its guarantee, or the share `minimum` of its RAM where that is more. A guest that does not say what it has free counts as pressed.
+its guarantee, or the share `minimum` of its RAM where that is more. A guest that does not say what
+it has free counts as pressed.
 """
 
 from dataclasses import dataclass

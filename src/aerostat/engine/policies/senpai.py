@@ -125,6 +125,8 @@ def _waited(known: Memory, guests: Guests) -> FloatArray:
         more = guests.statistics[:, _COUNTERS[name]] - known[name]
         return np.nan_to_num(np.maximum(more, 0.0), nan=0.0)
 
-    # Stalls and what was reclaimed in them are two views of the same time.
+    # Stalls and what was reclaimed in them are two views of the same time; and however many tasks
+    # wait, pressure counts the time once.
     reclaiming = np.maximum(step("stalls") * STALL, step("reclaimed") / RECLAIM_RATE)
-    return reclaiming + step("faults") * FAULT
+    passed = guests.sample_time - known["sample"]
+    return np.fmin(reclaiming + step("faults") * FAULT, np.maximum(passed, 0.0))

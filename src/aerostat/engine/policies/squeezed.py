@@ -30,6 +30,8 @@ from aerostat.units import MIB, format_size
 
 INACCURACY = PAGE_SIZE
 """How far from its target a balloon may stop."""
+LEAST_CHANGE = MIB
+"""Nobody waits for less than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Squeezed:
         known = memory.aligned(guests.keys, asked=np.nan, size=np.nan)
         asked = known["asked"]
         still = np.abs(size - known["size"]) < INACCURACY
-        stuck = still & (np.abs(size - asked) > INACCURACY)
+        stuck = still & (np.abs(size - asked) > LEAST_CHANGE)
         active = guests.managed & ~stuck
 
         least = minimum_size(guests, self.minimum)
@@ -77,10 +79,11 @@ class Squeezed:
         gamma = np.minimum(gamma, 1.0)
         wish = within_limits(least + gamma[host] * (guests.ceiling - least), guests)
 
-        gives = active & (wish < size - INACCURACY)
+        gives = active & (wish < size - LEAST_CHANGE)
         giving = sums(gives.astype(np.float64), guests, hosts) > 0
         target = np.where(active & (gives | ~giving[host]), wish, np.nan)
-        target = np.where(stuck & guests.managed, np.fmin(asked, size), target)
+        held = within_limits(np.fmin(asked, size), guests)
+        target = np.where(stuck, held, target)
         # Who is not asked for anything now keeps to what it has.
         asked = np.where(np.isnan(target), size, target)
 

@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from aerostat.engine.observation import FloatArray, Guests
-from aerostat.engine.policies.figures import within_limits
+from aerostat.engine.policies.figures import free_memory, within_limits
 from aerostat.engine.policies.mom import Mom
 
 
@@ -34,5 +34,5 @@ class Vdsm(Mom):
 
     def finished(self, target: FloatArray, guests: Guests) -> FloatArray:
         """Return the targets, with what no guest goes without."""
-        below = guests.guest_size < guests.guarantee
+        below = (guests.guest_size < guests.guarantee) & ~np.isnan(free_memory(guests))
         return np.where(below, within_limits(guests.guarantee, guests), target)
