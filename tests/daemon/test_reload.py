@@ -176,3 +176,20 @@ def test_every_kind_of_connector_is_made() -> None:
     assert not set(reconnected(config, made, msgspec.structs.replace(config, manage=True))) & {
         *made
     }
+
+
+async def test_the_policy_may_be_another_one(house: House, fakes: Fakes, file: Path) -> None:
+    await start(house, file, 'policy = "mom"\n' + ONE)
+    guide = house.manager.guide
+    assert guide is not None
+    assert guide.spec == "mom"
+    write(file, 'interval = 2.0\npolicy = "mom"\n' + ONE)
+    await house.manager.reload()
+    assert house.manager.guide is guide  # with all that it remembers
+    write(file, 'policy = "static"\n' + ONE)
+    await house.manager.reload()
+    assert house.manager.guide is not None
+    assert house.manager.guide.spec == "static"
+    write(file, ONE)
+    await house.manager.reload()
+    assert house.manager.guide is None
