@@ -10,19 +10,16 @@ Whole numbers and floats come out the same to the last bit either way: nothing i
 
 import hashlib
 import inspect
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from types import FunctionType, ModuleType
 from typing import Any
 
 from aerostat.errors import MissingError
-from aerostat.model import balloon, harm, interval, living, pace, plans, reclaim, rows
+from aerostat.model import balloon, harm, interval, living, reclaim
 
 #: The rooms whose functions are compiled.
 _ROOMS: tuple[ModuleType, ...] = (reclaim, balloon, harm, interval, living)
-#: Those whose text the compiled code depends on.
-_SOURCES: tuple[ModuleType, ...] = (*_ROOMS, rows, pace, plans, sys.modules[__name__])
 
 
 @cache
@@ -34,25 +31,37 @@ def live_all() -> Callable[..., None]:
         raise MissingError("the simulator needs Numba: pip install 'aerostat[simulate]'") from error
     # Nothing is allocated in there; the counting of references alone would take half of the time.
     options: dict[str, Any] = {"error_model": "numpy", "nogil": True, "_nrt": False}
+    helpers = {**options, "forceinline": True}
     spaces = {room.__name__: dict(vars(room)) for room in _ROOMS}
     for room in _ROOMS:
         for name, function in vars(room).items():
             if inspect.isfunction(function) and function.__module__ == room.__name__:
                 copy = FunctionType(function.__code__, spaces[room.__name__], name)
-                fast = numba.njit(copy, forceinline=True, **options)
+                fast = numba.njit(copy, **helpers)
                 for space in spaces.values():
                     if space.get(name) is function:
                         space[name] = fast
     entry = FunctionType(living.live_all.__code__, spaces[living.__name__], "live_all")
     # Numba looks for changes in the entry's own file alone, so that its name says what it is of.
-    entry.__qualname__ = f"live_all_{_digest()}"
+    entry.__qualname__ = f"live_all_{_digest(helpers)}"
     compiled: Callable[..., None] = numba.njit(cache=True, **options)(entry)
     return compiled
 
 
-def _digest() -> str:
-    """Return what tells one version of the sources from another."""
-    digest = hashlib.sha256()
-    for room in _SOURCES:
-        digest.update(inspect.getsource(room).encode())
+def _digest(options: Mapping[str, Any]) -> str:
+    """Return what tells one version of the functions, and of all that they use, from another.
+
+    It is taken of what is loaded; the files may have changed since.
+    """
+    digest = hashlib.sha256(repr(options).encode())
+    for room in _ROOMS:
+        for name, thing in vars(room).items():
+            if inspect.isfunction(thing):
+                code = thing.__code__
+                parts: object = (code.co_code, code.co_consts, code.co_names, code.co_varnames)
+            elif isinstance(thing, int | float):
+                parts = thing
+            else:
+                parts = getattr(thing, "_fields", None)  # of a named tuple
+            digest.update(repr((name, parts)).encode())
     return digest.hexdigest()[:16]
