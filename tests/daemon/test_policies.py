@@ -211,7 +211,7 @@ async def test_where_it_fails_the_engines_own_decides(
     (problem,) = house.last.problems
     assert problem.endswith("the engine's own decides: RuntimeError: step 0 is too much")
     assert "failed (once)" in problem
-    assert house.manager.explain("fake:web") == "web could give 376 MiB, but nobody needs it"
+    assert house.manager.explain("fake:web").endswith("MiB, but nobody needs it")
     with JournalReader(tmp_path / "journal.sqlite") as reader:
         runs, ticks = reader.runs(), list(reader.ticks())
         assert {runs[tick.run].policy for tick in ticks} == {f"{module}:breaking"}
