@@ -64,6 +64,8 @@ def house(job: Job, kinds: Sequence[Kind]) -> House:
             max_size=SIZE,
             plan=plan(workload, seconds),
             swap_size=SWAP_SIZE if kind.swaps else 0,
+            # As both devices do, unless they are told not to.
+            deflate_on_oom=True,
             guarantee=GUARANTEE,
             # What user-mode Linux and Debian's kernel of the same age send, and newer ones.
             dialect="16" if kind.newer else "10",
