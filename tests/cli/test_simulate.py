@@ -11,6 +11,7 @@ import pytest
 from aerostat.cli import simulating
 from aerostat.engine.policies.catalogue import POLICIES
 from aerostat.errors import UsageError
+from aerostat.model.dialects import Dialect
 from aerostat.simulator import studies
 from aerostat.simulator.report.rows import Part, Row, Study
 from aerostat.simulator.studies import Wanted
@@ -131,6 +132,7 @@ def test_options_are_understood(asked: list[Wanted], call: Call) -> None:
         (("build", "--shard", "4/3"), "write it as 2/8"),
         (("build", "--seconds", "20"), "180<=x"),
         (("build", "--join", "."), "say what to simulate"),
+        (("build", "--dialect", "16,7"), "no dialect is called '7'; there are: 16, 10, 6"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
@@ -150,6 +152,7 @@ def test_the_list_has_all_there_is(call: Call) -> None:
     assert code == 0
     assert set(values["families"]) == set(FAMILIES)
     assert set(values["policies"]) >= set(POLICIES)
+    assert list(values["dialects"]) == [dialect.value for dialect in Dialect]
     assert all(f"  {name} " in out for name in [*FAMILIES, *POLICIES])
 
 

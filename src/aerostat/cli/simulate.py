@@ -89,7 +89,7 @@ Examples:
     "joined",
     metavar="DIR",
     multiple=True,
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    type=click.Path(path_type=Path, file_okay=False),
     help="Simulate nothing: take the rows of this report; give it once for each part.",
 )
 @json_option

@@ -26,6 +26,7 @@ from rich.progress import (
 
 from aerostat.daemon.policies import find, offers
 from aerostat.errors import UsageError
+from aerostat.model.dialects import Dialect
 from aerostat.simulator import studies
 from aerostat.simulator.report import files, sums
 from aerostat.simulator.report.figures import dialect_words
@@ -37,6 +38,15 @@ from aerostat.simulator.workloads import FAMILIES
 _DEFAULT = ("aerostat", "static")
 _ALL = "all"
 _AUTO = "auto"
+_DIALECTS = {
+    Dialect.LINUX: "Linux since 6.12: all sixteen tags",
+    Dialect.OLDER_LINUX: "Linux from 4.19: ten tags, no OOM kills, stalls, scans and reclaims",
+    Dialect.OLD_LINUX: "Linux before 3.19: six tags, not what is available or cached",
+    Dialect.WINDOWS: "Windows with the driver's service",
+    Dialect.FREEBSD: "FreeBSD: free and total memory, and faults",
+    Dialect.SILENT: "no statistics at all",
+    Dialect.LIAR: "one that claims to starve, whatever it has",
+}
 _MOST_SEEDS = 1000
 _MOST_GUESTS = 100_000
 _SEEDS = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?", re.ASCII)
@@ -61,7 +71,7 @@ def wanted(
         scenario=name,
         policies=policy_names(policies),
         seeds=seed_numbers(seeds),
-        dialects=_words(dialects),
+        dialects=dialect_names(dialects),
         guests=_count(guests),
         seconds=None if seconds is None else float(seconds),
         losses=_numbers(losses, "--loss", 1.0),
@@ -113,8 +123,14 @@ def seed_numbers(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(seeds))
 
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+def dialect_names(text: str) -> tuple[str, ...]:
+    """Return the dialects that ``16,10,6`` names, each once. Raises `UsageError`."""
+    names = tuple(dict.fromkeys(word.strip() for word in text.split(",")))
+    there = [dialect.value for dialect in Dialect]
+    for name in names:
+        if name not in there:
+            raise UsageError(f"no dialect is called {name!r}; there are: {', '.join(there)}")
+    return names
 
 
 def _count(text: str) -> int | None:
@@ -177,10 +193,11 @@ def _quietly() -> None:
 
 
 def known() -> dict[str, Any]:
-    """Return what can be simulated: families, policies."""
+    """Return what can be simulated, with words: families, policies, dialects."""
     return {
         "families": {family.name: family.words for family in FAMILIES.values()},
         "policies": {offer.name: offer.problem or offer.title for offer in offers()},
+        "dialects": {dialect.value: words for dialect, words in _DIALECTS.items()},
     }
 
 

@@ -37,17 +37,17 @@ def family_table(title: str, lines: Sequence[Line]) -> Table:
         harm = format_share(row.mean_slowdown)
         cells = [*_dense_cells(line), harm] if dense else [harm, format_share(row.p99_slowdown)]
         rows.append((line.policy, *cells, *_counts(row)))
-    words = _DENSE_WORDS if dense else _WORDS
-    return Table(f"{title}{_among(lines)}", titles, tuple(rows), f"{words} {_COUNTED}")
+    words = DENSE_WORDS if dense else WORDS
+    return Table(f"{title}{_among(lines)}", titles, tuple(rows), f"{words} {COUNTED}")
 
 
-_DENSE_WORDS = (
+DENSE_WORDS = (
     f"guests: the most of which the 99th of 100 is slowed down by {format_share(LIMIT)} at most "
     "(p99), without an OOM kill; of static: of those that static sizes hold. The rest is among as "
     "many guests as the title says. harm: their mean slowdown."
 )
-_WORDS = "harm: mean slowdown of the guests; p99: that of the 99th of 100."
-_COUNTED = (
+WORDS = "harm: mean slowdown of the guests; p99: that of the 99th of 100."
+COUNTED = (
     "kills: for want of memory, by guests and host; of a guest in an hour: major faults, disk "
     "reads, moves of its balloon; held: of all guests together."
 )
