@@ -37,6 +37,7 @@ from aerostat.model.rows import (
     HOT_CACHE,
     KILLED,
     LOST,
+    LOW_WATERMARK,
     MAJOR_FAULTS,
     MAPPED,
     MAPPING,
@@ -115,18 +116,22 @@ def pass_interval(guest: Record, dt: float, pace: Pace, disk: float, host_stall:
     missing = missing_now(guest)
     back = returned(guest, missing)
     wanted = _wanted(guest, missing, back, disk)
-    to_blame = blame(guest, wanted.swap_in + wanted.growth, back.free)
-    had = _reclaim_and_take(guest, wanted, dt, pace, disk)
-    _count(guest, wanted, had, pace)
-
+    needed = wanted.swap_in + wanted.growth
+    moved = needed + wanted.refault + wanted.missed + wanted.dirtied
     waited = lost = 0.0
-    if had.freed > 0.0:
-        waited = had.freed / pace.reclaim + had.written / pace.disk
-        lost = waited * to_blame
-    read = had.swapped_in + wanted.refault
-    if read > 0.0:
-        waited += read / pace.disk
-    lost += _read_again(wanted, had, missing, back) / pace.disk
+    had = Had(0.0, 0.0, 0.0, 0.0, 0.0)
+    # Mostly nothing has to be moved, and time is short.
+    if moved > 0.0 or guest[FREE] < guest[LOW_WATERMARK]:
+        to_blame = blame(guest, needed, back.free)
+        had = _reclaim_and_take(guest, wanted, dt, pace, disk)
+        _count(guest, wanted, had, pace)
+        if had.freed > 0.0:
+            waited = had.freed / pace.reclaim + had.written / pace.disk
+            lost = waited * to_blame
+        waited += (had.swapped_in + wanted.refault) / pace.disk
+    again = _read_again(wanted, had, missing, back)
+    if again > 0.0:
+        lost += again / pace.disk
     if host_stall > 0.0:
         lost += host_stall * _touched(guest, wanted) / pace.disk
     if had.short > 0.0:
@@ -137,8 +142,10 @@ def pass_interval(guest: Record, dt: float, pace: Pace, disk: float, host_stall:
     if guest[RESTARTING] > 0.0:
         lost = max(lost, _restarting(guest) * dt)
 
-    guest[STRAIN] = min(waited / dt, 1.0)
-    guest[STALLED] += min(waited, dt)
+    guest[STRAIN] = 0.0
+    if waited > 0.0:
+        guest[STRAIN] = min(waited / dt, 1.0)
+        guest[STALLED] += min(waited, dt)
     guest[LOST] += min(lost, dt)
     guest[UNTOUCHED] = min(guest[UNTOUCHED], guest[FREE])
     if guest[REPORTING] > 0.0:
@@ -206,13 +213,13 @@ def _count(guest: Record, wanted: Wanted, had: Had, pace: Pace) -> None:
             major = math.ceil(faulted / pace.fault_cluster) * 1.0
         minor = (growth + had.swapped_in + wanted.refault * _AROUND_A_FAULT) * _PAGES_A_BYTE
         guest[SWAP_IN] += had.swapped_in
+        guest[SWAPPED_IN] += had.swapped_in
+        guest[REFAULTED] += wanted.refault
         guest[MAJOR_FAULTS] += major
         guest[MINOR_FAULTS] += math.ceil(max(minor, major)) * 1.0
     guest[BLOCK_READS] += faulted + wanted.missed
-    guest[SWAPPED_IN] += had.swapped_in
-    guest[SWAPPED_OUT] += had.swapped_out
-    guest[REFAULTED] += wanted.refault
     guest[READ_MISSED] += wanted.missed
+    guest[SWAPPED_OUT] += had.swapped_out
     guest[SHORT] += had.short
 
 
