@@ -49,6 +49,15 @@ test-real: env lab ## tests with real guests, user-mode Linux and QEMU, and all 
 trial: env lab ## ten minutes of eight real guests, two of them hostile; a report in build/trial
 	@$(BIN)/python -m aerostat.testing.trials $(ARGS)
 
+.PHONY: compare
+compare: env lab ## our policy against MOM's and Proxmox's on the same real guests; a report in build/comparison
+	@$(BIN)/python -m aerostat.testing.trials.comparison $(ARGS)
+
+.PHONY: simulate
+simulate: env ## all policies on all families of modelled guests; a report in build/simulation
+	@$(BIN)/aerostat simulate all --policy all --seeds 101-102 --dialect 16,10,6 \
+		--report build/simulation $(ARGS)
+
 .PHONY: bench
 bench: env lab-uml ## measure; results in build/bench.json and a table beside it
 	$(BIN)/python -m bench $(ARGS)

@@ -66,6 +66,7 @@ RINGS = (
         "#0b5c74",
         "#e6f4f8",
         {
+            "simulator": Room(1, ("modelled guests,", "a virtual clock")),
             "daemon": Room(3, ("the loop, journal,", "state, local API")),
             "host": Room(0, ("memory, pressure,", "cgroups, budget"), row=1),
             "hypervisors": Room(1, ("libvirt, QMP,", "guest agents"), row=1),
