@@ -28,7 +28,7 @@ def plan(workload: Workload, seconds: float) -> Plan:
     for at, step, lasts in _steps(workload, seconds):
         leaked = min(step.leak_limit, step.leak_rate * lasts)
         begin = Moment(
-            at + _JUMP if moments else at,
+            at + min(_JUMP, lasts) if moments else at,
             hold=step.hold + PLAYER,
             read_rate=step.read_rate,
             read_span=step.read_span,
