@@ -136,7 +136,7 @@ def pass_interval(guest: Record, dt: float, pace: Pace, disk: float, host_stall:
         lost += host_stall * _touched(guest, wanted) / pace.disk
     if had.short > 0.0:
         waited = dt
-        balloons = min((guest[BALLOON] + back.files) / had.short, 1.0)
+        balloons = min(guest[BALLOON] / had.short, 1.0)
         lost = max(lost, dt * balloons)
         _go_short(guest, had.short, balloons)
     if guest[RESTARTING] > 0.0:

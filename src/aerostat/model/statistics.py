@@ -1,6 +1,7 @@
 """What balloon drivers would send of modelled guests: their statistics, by tag. Pure.
 
-Values mean what Linux's mean (virtio 1.2, 5.5.6.4): amounts in bytes, the rest counts.
+Values mean what Linux's mean (virtio 1.2, 5.5.6.4): amounts in bytes, the rest counts. What a
+guest reads from its disks no driver tells, but its hypervisor: `State.block_reads`.
 """
 
 import numpy as np
