@@ -106,13 +106,14 @@ def test_options_are_understood(asked: list[Wanted], call: Call) -> None:
     code, _, err = call(
         "simulate", "leak", "--policy", "mom:host_free=0.3,interval=5,static", "--policy", "vdsm",
         "--seeds", "101-103,7", "--dialect", "16,6", "--guests", "24", "--seconds", "300",
-        "--loss", "0.5,0", "--delay", "9,1", "--shard", "2/3", "--jobs", "1",
+        "--loss", "0.5,0", "--delay", "9,1", "--shard", "2/3", "--jobs", "1", "--tuned",
     )  # fmt: skip
     wanted = asked[0]
 
     assert (code, err) == (0, "")
     assert wanted.policies == ("mom:host_free=0.3,interval=5", "static", "vdsm")
     assert wanted.seeds == (101, 102, 103, 7)
+    assert wanted.tuned
     assert (wanted.dialects, wanted.guests, wanted.seconds) == (("16", "6"), 24, 300.0)
     assert (wanted.losses, wanted.delays, wanted.shard) == ((0.0, 0.5), (1.0, 9.0), (2, 3))
 

@@ -102,6 +102,21 @@ def test_ours_and_the_best_are_recorded_but_not_the_bound(
     assert study.houses == (("aerostat", (1,)), ("mom", (1,)), ("static", (1,)))
 
 
+def test_a_tuned_policy_keeps_its_name(
+    ran: list[tuple[str, int]], executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(studies, "tuned", lambda dialect: {"mom": f"mom:interval={dialect}"})
+    wanted = replace(WANTED, guests=7, tuned=True, dialects=("6", "10"))
+    study = studies.run(wanted, executor)
+
+    assert [row.policy for row in study.rows] == [*HOLDS, *HOLDS]
+    assert study.notes == ("Tuned for 6: mom:interval=6.", "Tuned for 10: mom:interval=10.")
+    assert [studies.run_as(where, "mom") for where in wanted.parts()] == [
+        "mom:interval=6", "mom:interval=10",
+    ]  # fmt: skip
+    assert studies.run_as(WANTED.parts()[0], "mom") == "mom"
+
+
 def test_shards_share_out_all_parts() -> None:
     whole = replace(WANTED, scenario="all", dialects=("16", "6"))
     parts = [replace(whole, shard=Shard(number, 3)).parts() for number in (1, 2, 3)]
@@ -140,7 +155,7 @@ def test_a_part_knows_its_file(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_house_is_recorded(make_where: Callable[..., Where]) -> None:
-    found = studies.watch(make_where("boot_storm"), "aerostat", "aerostat", 6)
+    found = studies.watch(make_where("boot_storm"), "aerostat", 6)
 
     assert found.recorded is not None
     house = found.recorded

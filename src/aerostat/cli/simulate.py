@@ -73,6 +73,7 @@ Examples:
     metavar="S[,...]",
     help="Age of samples when they arrive, seconds; several are compared.",
 )
+@click.option("--tuned", is_flag=True, help="Give each policy the knobs that tuning has found.")
 @click.option(
     "--jobs", type=click.IntRange(1), metavar="N", help="Processes (default: one a processor)."
 )
@@ -108,6 +109,7 @@ def command(
     directory: Path | None,
     joined: tuple[Path, ...],
     *,
+    tuned: bool,
     as_json: bool,
     listing: bool,
 ) -> None:
@@ -145,6 +147,7 @@ def command(
             seconds=seconds,
             losses=losses,
             delays=delays,
+            tuned=tuned,
             shard=shard,
             record=directory is not None,
         )

@@ -62,6 +62,7 @@ def wanted(
     seconds: int | None,
     losses: str,
     delays: str,
+    tuned: bool,
     shard: str | None,
     record: bool,
 ) -> studies.Wanted:
@@ -76,6 +77,7 @@ def wanted(
         seconds=None if seconds is None else float(seconds),
         losses=_numbers(losses, "--loss", 1.0),
         delays=_numbers(delays, "--delay", 3600.0),
+        tuned=tuned,
         shard=studies.Shard() if shard is None else studies.shard(shard),
         record=record,
         command=_command_line(),

@@ -6,7 +6,7 @@ among as many guests as the best rival holds. Parts know nothing of each other, 
 machines can each do some of them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -24,6 +24,7 @@ from aerostat.simulator.report.sums import best_rival
 from aerostat.simulator.results import Result
 from aerostat.simulator.scenarios import scenario
 from aerostat.simulator.setting import Setting
+from aerostat.simulator.tuning import tuned
 
 Progress = Callable[[int, int, str], None]
 """Is told how much is done, of how much, and what was done last."""
@@ -60,8 +61,8 @@ class Wanted:
     """Whether houses over time are kept, for pictures."""
     command: str = ""
     """The command line that asks for all this."""
-    tuned: Mapping[str, str] = field(default_factory=dict)
-    """What a policy is run as, where that is not what it is called."""
+    tuned: bool = False
+    """Whether policies have the knobs that tuning has found for the dialect."""
 
     def parts(self) -> list["Where"]:
         """Return the parts that are done here, each with the best sampling that was asked for."""
@@ -74,6 +75,7 @@ class Wanted:
                 seconds=self.seconds,
                 loss=self.losses[0],
                 delay=self.delays[0],
+                tuned=self.tuned,
             )
             for dialect in self.dialects
             for family in _scenario(self.scenario).families
@@ -97,6 +99,11 @@ class Where:
     seconds: float | None
     loss: float
     delay: float
+    tuned: bool = False
+
+    def has(self, row: Row) -> bool:
+        """Say whether a row is of this part."""
+        return (row.family, row.dialect) == (self.family, self.dialect)
 
     def setting(self) -> Setting:
         """Return the setting. Raises `UsageError`."""
@@ -124,23 +131,29 @@ class Found(NamedTuple):
 _scenario = lru_cache(maxsize=4)(scenario)
 
 
-def search(where: Where, policy: str, spec: str) -> Found:
-    """Return the rows of a density search; `spec` is what the policy is run as."""
-    found = density(where.setting(), find(spec), name=policy)
+def run_as(where: Where, policy: str) -> str:
+    """Return the policy with the knobs that it is run with."""
+    return tuned(where.dialect).get(policy, policy) if where.tuned else policy
+
+
+def search(where: Where, policy: str) -> Found:
+    """Return the rows of a density search."""
+    found = density(where.setting(), find(run_as(where, policy)), name=policy)
     return Found((*found.tried, *([found.best] if found.best else ())))
 
 
-def compare(where: Where, policy: str, spec: str, guests: int, part: Part) -> Found:
+def compare(where: Where, policy: str, guests: int, part: Part) -> Found:
     """Return the row of a policy among so many guests."""
     setting = where.setting()
-    result = setting.run(find(spec), [guests])
+    result = setting.run(find(run_as(where, policy)), [guests])
     return Found(tuple(setting.rows(result, policy, part)))
 
 
-def watch(where: Where, policy: str, spec: str, guests: int) -> Found:
+def watch(where: Where, policy: str, guests: int) -> Found:
     """Return the house of the first seed over time."""
     first = replace(where, seeds=where.seeds[:1]).setting()
-    result = first.run(find(spec), [guests], record=max(first.seconds / _MOMENTS, 1.0))
+    every = max(first.seconds / _MOMENTS, 1.0)
+    result = first.run(find(run_as(where, policy)), [guests], record=every)
     return Found((), recorded(first, policy, result))
 
 
@@ -188,7 +201,10 @@ def _notes(wanted: Wanted) -> tuple[str, ...]:
     notes = []
     if wanted.shard.of > 1:
         notes.append(f"Part {wanted.shard.number} of {wanted.shard.of}; the others are elsewhere.")
-    notes += [f"{name} was run as {spec}." for name, spec in wanted.tuned.items() if spec != name]
+    if wanted.tuned:
+        for dialect in wanted.dialects:
+            found = [spec for name, spec in tuned(dialect).items() if name in wanted.policies]
+            notes.append(f"Tuned for {dialect}: {', '.join(found) or 'none of these'}.")
     return tuple(notes)
 
 
@@ -220,11 +236,7 @@ class _Work:
             yield from self._watched(parts, counts, compared)
 
     def _searched(self, parts: Sequence[Where]) -> list[list[Found]]:
-        jobs = [
-            (search, part, policy, self._spec(policy))
-            for part in parts
-            for policy in self._wanted.policies
-        ]
+        jobs = [(search, part, policy) for part in parts for policy in self._wanted.policies]
         # Those that compare and record come later; their number is known now.
         per_part = len(self._wanted.policies) * len(list(self._wanted.samplings()))
         found = self._map(jobs, later=len(parts) * (per_part + self._watches()))
@@ -233,14 +245,7 @@ class _Work:
 
     def _compared(self, parts: Sequence[Where], counts: Sequence[int], part: Part) -> list[Found]:
         jobs = [
-            (
-                compare,
-                replace(each, loss=loss, delay=delay),
-                policy,
-                self._spec(policy),
-                count,
-                part,
-            )
+            (compare, replace(each, loss=loss, delay=delay), policy, count, part)
             for each, count in zip(parts, counts, strict=True)
             if count
             for loss, delay in self._wanted.samplings()
@@ -252,18 +257,15 @@ class _Work:
         self, parts: Sequence[Where], counts: Sequence[int], rows: Sequence[Row]
     ) -> list[Found]:
         jobs = [
-            (watch, part, policy, self._spec(policy), count)
+            (watch, part, policy, count)
             for part, count in zip(parts, counts, strict=True)
             if count and part.dialect == self._wanted.dialects[0]
-            for policy in _shown([row for row in rows if row.family == part.family])
+            for policy in _shown([row for row in rows if part.has(row)])
         ]
         return self._map(jobs)
 
     def _watches(self) -> int:
         return min(len(self._wanted.policies), _RECORDED) if self._wanted.record else 0
-
-    def _spec(self, policy: str) -> str:
-        return self._wanted.tuned.get(policy, policy)
 
     def _map(self, jobs: Sequence[tuple[Any, ...]], later: int = 0) -> list[Found]:
         """Do jobs, a function and its arguments each; return what they find, in their order."""
