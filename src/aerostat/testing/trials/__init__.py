@@ -16,4 +16,6 @@ Run as a program (`__main__`) it makes one, and writes a report of it: ``make tr
     all of it as a page
 `comparison`
     not whether promises are kept, but what a manager's guests lose, beside those of other rules
+`calibration`
+    not a manager, but the model of guests, held against real ones
 """
