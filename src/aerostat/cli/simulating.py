@@ -255,4 +255,4 @@ def _print(table: Table) -> None:
     titles, *lines = text_lines(table)
     click.echo(titles)
     for line, row in zip(lines, table.rows, strict=True):
-        click.secho(line, bold=table.is_ours(row))
+        click.secho(line, bold=table.is_ours(row) or None)

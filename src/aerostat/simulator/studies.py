@@ -27,7 +27,7 @@ from aerostat.simulator.setting import Setting
 from aerostat.simulator.tuning import tuned
 
 Progress = Callable[[int, int, str], None]
-"""Is told how much is done, of how much, and what was done last."""
+"""Is told how much is done, of how much, and what was done last ("" where something begins)."""
 
 _RECORDED = 4
 """Of so many policies a house is recorded: ours, then the best."""
@@ -270,6 +270,7 @@ class _Work:
     def _map(self, jobs: Sequence[tuple[Any, ...]], later: int = 0) -> list[Found]:
         """Do jobs, a function and its arguments each; return what they find, in their order."""
         self._total = self._done + len(jobs) + later
+        self._progress(self._done, self._total, "")
         futures: list[Future[Found]] = [self._executor.submit(*job) for job in jobs]
         names = {
             future: f"{job[1].family}, {job[2]}" for future, job in zip(futures, jobs, strict=True)
