@@ -159,6 +159,13 @@ def test_a_policy_steps_at_its_interval() -> None:
     assert seen.times == pytest.approx([0.05, 10.05])
 
 
+def test_a_policy_steps_where_nobody_is_there_as_well() -> None:
+    seen = Seen()
+    simulate([one(replace(PLAN, arrives=5.0))], Fixed(), **COARSE, watch=seen)
+
+    assert [len(guests) for guests in seen.guests[:7]] == [0] * 5 + [1] * 2
+
+
 def test_a_driver_that_falls_silent_sends_no_more() -> None:
     seen = Seen()
     simulate([one(PLAN, silent_from=10.0)], Fixed(), **COARSE, watch=seen)

@@ -193,11 +193,10 @@ class Run:
 
     def _decide(self, now: float) -> None:
         """Let the policy step, and ask balloons for what it decides."""
-        # A policy that would step more often than there are ticks steps at each.
+        # A policy that would step more often than there are ticks steps at each; and it steps where
+        # nobody is there, too: what it knows of hosts is not to depend on guests of others.
         self._next_step = now + max(self._policy.interval, self._course.tick) - 1e-9
         rows = self._guests.presence.rows
-        if not len(rows):
-            return
         hosts, guests = self._seen()
         then = now + self._sampler.lag
         self._memory, decided = self._policy.step(self._memory, then, hosts, guests)
