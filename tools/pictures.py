@@ -51,13 +51,13 @@ RINGS = (
         "#8a4b08",
         "#fdf3e4",
         {
-            "cli": Room(2, ("the command line", "")),
+            "cli": Room(3, ("the command line", "")),
             "demo": Room(4, ("the main job, on", "embedded guests")),
             "doctor": Room(0, ("what is wrong, and", "what mends it"), row=1),
             "metrics": Room(1, ("for Prometheus", ""), row=1),
-            "replay": Room(2, ("the journal, stepped", "again; its history"), row=1),
-            "tui": Room(3, ("the terminal view,", "a pure function"), row=1),
-            "testing": Room(4, ("laboratory guests,", "mocks, trials"), row=1),
+            "replay": Room(3, ("the journal, stepped", "again; its history"), row=1),
+            "tui": Room(2, ("the terminal view,", "a pure function"), row=1),
+            "testing": Room(6, ("laboratory guests,", "mocks, trials")),
         },
     ),
     Ring(
@@ -66,7 +66,7 @@ RINGS = (
         "#0b5c74",
         "#e6f4f8",
         {
-            "simulator": Room(1, ("modelled guests,", "a virtual clock")),
+            "simulator": Room(6, ("modelled guests,", "a virtual clock")),
             "daemon": Room(3, ("the loop, journal,", "state, local API")),
             "host": Room(0, ("memory, pressure,", "cgroups, budget"), row=1),
             "hypervisors": Room(1, ("libvirt, QMP,", "guest agents"), row=1),
@@ -84,7 +84,7 @@ RINGS = (
             "qmp": Room(1, ("the QEMU machine", "protocol, both ends")),
             "engine": Room(3, ("the brain:", "step(…) → plan")),
             "balloon": Room(4, ("device and driver,", "statistics, pages")),
-            "model": Room(5, ("how a guest", "behaves")),
+            "model": Room(6, ("how a guest", "behaves")),
             "vhost_user": Room(2, ("the conversation,", "both ends")),
             "virtio": Room(4, ("guest memory,", "rings, both sides"), row=1),
         },
@@ -146,7 +146,7 @@ def reachable(arrows: Iterable[Arrow]) -> dict[str, set[str]]:
 
 MARGIN = 20
 BOX_WIDTH, BOX_HEIGHT = 156, 78
-COLUMN, COLUMNS = 184, 6
+COLUMN, COLUMNS = 184, 7
 ROW, RING_GAP = BOX_HEIGHT + 60, 74
 LEFT = MARGIN + 128  # of the first column; before it stand the rings' names
 WIDTH = LEFT + COLUMNS * COLUMN + MARGIN - 8
