@@ -23,17 +23,17 @@ class TestSenpai:
     POLICY = Senpai()
 
     def sizes(self, shown: Shown, waited: list[float]) -> list[float]:
-        """Return what is asked when a guest waits so many ms each second; it uses 4 of 8 GiB."""
+        """Return what is asked when a guest waits so many ms each second; it has 4 of 8 GiB."""
         memory, sizes, faults = self.POLICY.start(), [], 0.0
         for now, more in enumerate([0.0, *waited]):
             faults += more * 1e-3 / FAULT
-            told = {FREE: 4.0, FAULTS: faults}
-            seen = shown([8], told=told, sampled=1.0 + now)
+            told = {FREE: 1.0, FAULTS: faults}
+            seen = shown([4], told=told, sampled=1.0 + now)
             memory, decided = self.POLICY.step(memory, 1.0 + now, *seen)
             sizes.append(float(decided.target_size[0]) / GIB)
         return sizes
 
-    def test_it_begins_with_what_the_guest_has_in_memory(self, shown: Shown) -> None:
+    def test_it_begins_with_what_the_guest_has(self, shown: Shown) -> None:
         assert self.sizes(shown, []) == [4.0]
 
     def test_a_quiet_guest_loses_a_hundredth_in_six_seconds(self, shown: Shown) -> None:

@@ -6,8 +6,9 @@ Source: facebookincubator/senpai, ``senpai.py``, commit c51e8e21 of 2019-08-20. 
     I > 10 ms:           limit *= 1 + min(((I / 10 ms) / 20)^2, 1)
     six seconds passed:  limit *= 1 - min(((10 ms / I) / 10)^2 * 0.01, 0.01)
 
-between 100 MiB and the maximum, beginning with what the guest has in memory, cache included. The
-host is not looked at.
+between 100 MiB and the maximum. The host is not looked at. There it begins with what is in memory,
+and a control group that wants more is slowed down; a guest that is still starting would have its
+programs killed. So here it begins with the size that the guest has.
 
 It reads a control group's pressure (PSI). Guests have none on the virtio queue; what stands for it
 is made of their statistics: the time that stalls, or direct reclaim, and major faults take. A
@@ -83,7 +84,7 @@ class Senpai:
         )
         heard = (guests.sample_time > known["sample"]) & ~np.isnan(free) & guests.managed
         first = heard & np.isnan(known["limit"])
-        limit = np.where(first, guests.guest_size - free, known["limit"])
+        limit = np.where(first, guests.guest_size, known["limit"])
         waited = known["waited"] + np.where(heard, _waited(known, guests), 0.0)
 
         suffers = heard & (waited > self.pressure)
