@@ -21,7 +21,8 @@ from aerostat.simulator.world import World
 class Presence(NamedTuple):
     """Who is there: made anew only when that changes, so that policies find the same keys."""
 
-    rows: IntArray
+    rows: IntArray | slice
+    """A slice where all are: then columns need not be copied."""
     keys: tuple[str, ...]
     house: IntArray
 
@@ -66,10 +67,13 @@ class Population:
         self.present = present
         later = np.concatenate([self.plans.arrives, self.plans.departs])
         self._next_change = float(np.min(later[later > now], initial=inf))
-        rows = np.flatnonzero(present)
         keys = self._world.keys
-        shown = keys if len(rows) == len(keys) else tuple(keys[row] for row in rows.tolist())
-        self.presence = Presence(rows, shown, self.house[rows])
+        if present.all():
+            self.presence = Presence(slice(None), keys, self.house.copy())
+        else:
+            rows = np.flatnonzero(present)
+            shown = tuple(keys[row] for row in rows.tolist())
+            self.presence = Presence(rows, shown, self.house[rows])
         return come
 
     def boot(self, rows: IntArray, sizes: FloatArray) -> None:

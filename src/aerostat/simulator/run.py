@@ -205,9 +205,9 @@ class Run:
         wanted = np.asarray(decided.target_size)
         before = self._guests.target_size[rows]
         target = np.where(np.isnan(wanted), before, np.clip(wanted, 0.0, guests.max_size))
-        self._guests.target_size[rows] = target
         change = np.zeros(len(self._world))
         change[rows] = target - before
+        self._guests.target_size[rows] = target
         self._tally.move(change)
 
     def _boot(self, rows: IntArray) -> None:
@@ -225,8 +225,8 @@ class Run:
         rows, keys, house = population.presence
         state = population.state
         held = population.held()[rows] * hosts.resident_share[house]
-        max_size = state.size[rows]
-        count = len(rows)
+        max_size = state.size.copy()[rows]
+        count = len(keys)
         return hosts.seen(), Guests(
             keys=keys,
             host=house,
