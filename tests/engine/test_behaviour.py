@@ -40,7 +40,7 @@ def test_density_takes_idle_memory_without_need(world: Make) -> None:
 
 
 def test_a_hungry_guest_is_fed_at_once_from_the_pool(world: Make) -> None:
-    host = world([512, 512, 512], budget=900)
+    host = world([512, 512, 512], budget=900, settings=Settings(pool_share=0.04))
     host.run(60)
     before = host.size[0]
     host.use[0] = before - 5 * MIB

@@ -92,6 +92,7 @@ def test_the_conditions_of_a_guest_follow_what_it_does(world: Make) -> None:
     see(1)
     del host.lies[0]
     host.pace[0] = 2 * MIB
+    host.budget[0] = 400 * MIB
     see(3)
     host.managed[0] = False
     see(2)

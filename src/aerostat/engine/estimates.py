@@ -17,6 +17,7 @@ from aerostat.balloon.statistics import Tag
 from aerostat.engine.files import Files, follow_files
 from aerostat.engine.observation import BoolArray, FloatArray, Guests
 from aerostat.engine.pressure import Cause, feel
+from aerostat.engine.reserves import follow_growth, scarce
 from aerostat.engine.settings import Settings
 from aerostat.engine.state import State
 
@@ -35,13 +36,13 @@ class Estimates:
     """Memory in use."""
     in_use: FloatArray
     """Demand, and the least reserve of all: below this a guest suffers."""
-    reserve: FloatArray
     growth: FloatArray
+    """How far its demand grew within a reaction time, at its recent worst."""
     files: Files
     pressure: FloatArray
     """0 to 1; it rises at once and falls slowly."""
-    acute: FloatArray
-    """What the newest figures show by themselves, and how near the guest is to running out."""
+    felt: FloatArray
+    """What the newest figures show by themselves."""
     cause: FloatArray
     statistics: FloatArray
     """The last plausible statistics, and ..."""
@@ -54,11 +55,6 @@ class Estimates:
     def idle(self) -> FloatArray:
         """Return what the guest could give, bytes; NaN for not known."""
         return self.files.idle
-
-    @property
-    def spare(self) -> FloatArray:
-        """Return what should lie idle: the reserve, or what files are worth; they serve as one."""
-        return np.maximum(self.reserve, self.files.worth)
 
 
 def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Estimates:
@@ -81,32 +77,28 @@ def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Es
     idle = files.idle
     elapsed = np.where(new, made - before, np.nan)
     demand = np.where(new, np.clip(guests.guest_size - idle, 0.0, guests.max_size), state.demand)
-    growth = _growth(state, guests, demand, elapsed, settings)
-    limit = np.maximum(settings.reserve_floor, settings.reserve_ceiling_share * guests.max_size)
-    reserve = np.clip(growth, settings.reserve_floor, limit)
+    # What is found out about files is no growth.
+    found = files.mapped - np.nan_to_num(state.mapped, nan=0.0)
+    killed = new & (statistics[:, Tag.OOM_KILLS] > state.statistics[:, Tag.OOM_KILLS])
+    growth = follow_growth(state, guests, demand - found, elapsed, killed, settings)
     # More than it was given: its driver deflated on OOM, or it restarted.
     took_back = guests.guest_size > np.fmax(state.guest_size, state.asked) + settings.smallest_move
-    scarcity = _scarcity(idle, settings.reserve_floor, settings)
+    scarcity = scarce(idle, settings.reserve_floor, settings)
     felt, causes = feel(state, now, guests, elapsed, scarcity, files.more, settings)
     since = 0.0 if np.isnan(state.stepped) else max(0.0, now - state.stepped)
     kept = state.pressure * np.exp(-since / settings.pressure_fall)
     pressure = np.maximum(felt, kept)
-    # A guest known for bursts is in distress before it feels it: it may run out within a
-    # reaction time.
-    acute = np.maximum(felt, _scarcity(idle, reserve, settings))
     cause = np.where(felt >= kept, causes, state.cause)
-    cause = np.where(acute > pressure, Cause.SCARCITY, cause)
     return Estimates(
         plausible=plausible,
         age=age,
         confidence=np.where(plausible, confidence, 0.0),
         demand=demand,
         in_use=demand + settings.reserve_floor,
-        reserve=reserve,
         growth=growth,
         files=files,
         pressure=np.where(took_back, np.maximum(pressure, settings.harm_pressure), pressure),
-        acute=acute,
+        felt=felt,
         cause=np.where(took_back & (cause == Cause.NOTHING), Cause.TOOK_BACK, cause),
         statistics=statistics,
         sample_time=sample_time,
@@ -125,28 +117,3 @@ def _plausible(guests: Guests) -> BoolArray:
 def _says_something(statistics: FloatArray) -> BoolArray:
     told = np.isfinite(statistics[:, Tag.AVAILABLE_MEMORY])
     return np.asarray(told | np.isfinite(statistics[:, Tag.FREE_MEMORY]))
-
-
-def _growth(
-    state: State, guests: Guests, demand: FloatArray, elapsed: FloatArray, settings: Settings
-) -> FloatArray:
-    """Return the worst growth of demand within a reaction time, slowly forgotten.
-
-    A guest of which nothing is known is taken for one that has grown by a share of its maximum.
-    """
-    seconds = np.nan_to_num(elapsed, nan=0.0)
-    before = np.where(
-        np.isnan(state.growth), settings.reserve_share * guests.max_size, state.growth
-    )
-    kept = before * np.exp(-seconds / settings.growth_memory)
-    step = np.nan_to_num(np.maximum(demand - state.demand, 0.0), nan=0.0)
-    # Samples that lie closer together than a reaction time are scaled up to it, but not for ever:
-    # two samples a moment apart say little about three seconds.
-    scale = np.clip(settings.reaction_time / np.maximum(seconds, 1e-3), 1.0, 3.0)
-    return np.where(seconds > 0, np.maximum(kept, step * scale), before)
-
-
-def _scarcity(idle: FloatArray, reserve: FloatArray | float, settings: Settings) -> FloatArray:
-    """Return 0 where `reserve` is idle, or nearly, to 1 where nothing is."""
-    spare = np.nan_to_num(idle / (settings.scarcity_share * reserve), nan=1.0)
-    return np.clip(1.0 - spare, 0.0, 1.0)

@@ -30,6 +30,8 @@ class Files(NamedTuple):
 
     idle: FloatArray
     """What the guest could give, by what it says or by what is made of it, bytes."""
+    mapped: FloatArray
+    """Files in constant use: their kernel calls them available, but they are read back at once."""
     programs: FloatArray
     """What programs and the kernel are thought to use where the guest does not say, else NaN."""
     worth: FloatArray
@@ -88,11 +90,12 @@ def follow_files(
 
     # Into free memory a cache grows by itself.
     scarce = ~_ample(statistics[:, Tag.FREE_MEMORY], guests, settings)
-    worth, floor = _worth(
-        state, guests, idle, np.where(scarce, more, 0.0), floor, seconds, settings
-    )
+    mapped, faulted = _mapped(state, guests, statistics, idle, new & scarce, made, settings)
+    more_read = np.where(scarce, np.maximum(more - faulted, 0.0), 0.0)
+    worth, floor = _worth(state, guests, idle, more_read, floor, seconds, settings)
     return Files(
-        idle=idle,
+        idle=np.maximum(idle - mapped, 0.0),
+        mapped=mapped,
         programs=programs,
         worth=worth,
         more=np.where(known, np.fmax(rate - before, 0.0), 0.0),
@@ -130,6 +133,31 @@ def _programs(
     after = state.programs + np.fmax(grown, 0.0) - freed
     after = np.where(np.isnan(after), used, np.clip(after, 0.0, used))
     return np.where(new, after, state.programs)
+
+
+def _mapped(
+    state: State,
+    guests: Guests,
+    statistics: FloatArray,
+    idle: FloatArray,
+    felt: BoolArray,
+    made: FloatArray,
+    settings: Settings,
+) -> tuple[FloatArray, FloatArray]:
+    """Return what is known of files in constant use, and how much of them is read back a second.
+
+    `felt` marks guests of which there are new figures, and in which memory is scarce.
+    """
+    before = np.nan_to_num(state.mapped, nan=0.0)
+    seconds = np.nan_to_num(np.maximum(made - state.sample_time, 0.0), nan=0.0)
+    steps = statistics - state.statistics
+    faults = steps[:, Tag.MAJOR_FAULTS] - np.fmax(steps[:, Tag.SWAP_IN], 0.0) / PAGE_SIZE
+    read = np.where(felt, np.fmax(faults, 0.0) * settings.fault_cluster, 0.0)
+    hurts = read > settings.reads_harm * seconds
+    highest = np.nan_to_num(idle, nan=0.0) + settings.worth_lead * guests.max_size
+    raised = np.clip(before + read, before, np.maximum(highest, before))
+    kept = before * np.exp(-seconds / settings.mapped_memory)
+    return np.where(hurts, raised, kept), read / np.maximum(seconds, 1e-3)
 
 
 def _worth(

@@ -18,7 +18,7 @@ class Settings:
     """``need``: guests shrink only while the host, or another guest, needs the memory. ``density``:
     idle memory is always taken; the operator's choice."""
 
-    pool_share: float = 0.04
+    pool_share: float = 0.02
     """Fraction of the budget that comfort leaves free, so that the next need is met at once
     instead of after somebody else's balloon has grown."""
 
@@ -29,8 +29,11 @@ class Settings:
     """A guest of which nothing is known yet is taken for one that grew by this fraction of its
     maximum."""
 
-    reserve_ceiling_share: float = 0.25
+    reserve_ceiling_share: float = 0.5
     """However bursty a guest was, its reserve stays below this fraction of its maximum."""
+
+    reserve_least_part: float = 0.2
+    """Where not all reserves fit, this part of each is kept, and needs go short."""
 
     reaction_time: float = 2.0
     """From a guest's need to memory in its hands: a sample's age, a tick, and a deflation. The
@@ -134,6 +137,12 @@ class Settings:
     reads_harm: float = 1.0 * MIB
     """Reads a second, beyond what must be read, that are worth memory: a disk gives some
     hundred times that, so this is less than one percent of a guest's time."""
+
+    mapped_memory: float = 900.0
+    """Time constant with which is forgotten how much of its files a guest uses all the time."""
+
+    fault_cluster: int = 32 * 1024
+    """What a major fault reads: eight pages (Linux's vm.page-cluster is 3)."""
 
     worth_memory: float = 300.0
     """Time constant with which the worth of files is forgotten, and so tried again."""

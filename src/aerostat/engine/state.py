@@ -51,6 +51,8 @@ class State:
     """Memory in use that the guest could not give without harm."""
     growth: FloatArray
     """Bytes by which demand grew within one reaction time, at its recent worst."""
+    mapped: FloatArray
+    """Files in constant use, as far as they are known, bytes: part of the demand."""
     programs: FloatArray
     """What programs and the kernel are thought to use; NaN where the guest says it itself."""
     worth: FloatArray

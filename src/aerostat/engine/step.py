@@ -11,6 +11,8 @@ from aerostat.engine.estimates import Estimates, estimate
 from aerostat.engine.gain import Gain, verify
 from aerostat.engine.observation import BoolArray, FloatArray, Guests, Hosts
 from aerostat.engine.plan import Plan
+from aerostat.engine.pressure import Cause
+from aerostat.engine.reserves import reserve, scarce
 from aerostat.engine.safeguards import Decision, Situation, decide
 from aerostat.engine.settings import Settings
 from aerostat.engine.state import State
@@ -54,7 +56,14 @@ def step(
     keeps = spared | (condition == Condition.STUCK)
     wished = wishes.heard(guests, blind | keeps) if wishes else np.full(len(guests), np.nan)
     told = as_told(guests, wished) if wishes else guests
-    targets = divide(accounts, ledger, strain.lid, told, estimates, condition, keeps, settings)
+    spare = reserve(guests, accounts, ledger, estimates.demand, estimates.growth, settings)
+    # A guest known for bursts is in distress before it feels it: it may run out within a
+    # reaction time.
+    acute = np.maximum(estimates.felt, scarce(estimates.idle, spare, settings))
+    cause = np.where(acute > estimates.pressure, Cause.SCARCITY, estimates.cause)
+    targets = divide(
+        accounts, ledger, strain.lid, told, estimates, spare, condition, keeps, settings
+    )
     situation = Situation(
         elapsed=elapsed,
         guests=guests,
@@ -66,9 +75,8 @@ def step(
         progress=progress,
         blind=blind,
         # A guest that has what it needs may feel its own page cache turn over; more is comfort.
-        distressed=(estimates.acute >= settings.distress_pressure)
-        & (targets.want > guests.guest_size),
-        acute=estimates.acute,
+        distressed=(acute >= settings.distress_pressure) & (targets.want > guests.guest_size),
+        acute=acute,
         harmed=spared,
     )
     decision = decide(situation, settings)
@@ -84,11 +92,11 @@ def step(
         condition=condition,
         condition_since=condition_since,
         demand=estimates.demand,
-        reserve=estimates.reserve,
+        reserve=spare,
         idle=estimates.idle,
         pressure=estimates.pressure,
-        acute=estimates.acute,
-        cause=estimates.cause.astype(np.int64),
+        acute=acute,
+        cause=cause.astype(np.int64),
         confidence=estimates.confidence,
         age=estimates.age,
         entitlement=targets.entitlement,
@@ -195,6 +203,7 @@ def _remember(
         held=ledger.held,
         demand=estimates.demand,
         growth=estimates.growth,
+        mapped=estimates.files.mapped,
         programs=estimates.files.programs,
         worth=estimates.files.worth,
         block_reads=estimates.files.block_reads,

@@ -54,6 +54,7 @@ def divide(
     lid: FloatArray,
     guests: Guests,
     estimates: Estimates,
+    reserve: FloatArray,
     condition: IntArray,
     keeps: BoolArray,
     settings: Settings,
@@ -84,13 +85,14 @@ def divide(
 
     fair_share = share_of(accounts.limit)
     entitlement = share_of(budget) if accounts.reserved.any() else fair_share
-    known = np.where(blind, guests.guest_size, estimates.demand + estimates.reserve)
+    known = np.where(blind, guests.guest_size, estimates.demand + reserve)
     want = np.clip(np.where(np.isnan(guests.pinned), known, guests.pinned), low, high)
     needed = np.minimum(want, entitlement)
     needed = pour_onto(needed, np.where(blind, 0.0, np.minimum(want, estimates.in_use)), budget)
     needed = pour_onto(needed, np.where(blind, 0.0, want), budget)
     needed = pour_onto(needed, want, budget)
-    files = np.where(blind | ~np.isnan(guests.pinned), 0.0, estimates.demand + estimates.spare)
+    files = estimates.demand + np.maximum(reserve, estimates.files.worth)
+    files = np.where(blind | ~np.isnan(guests.pinned), 0.0, files)
     needed = pour_onto(needed, np.clip(files, low, high), budget)
     keep = np.where(keeps, np.clip(guests.guest_size, low, high), 0.0)
     target = pour_onto(needed, np.maximum(keep, needed), budget)

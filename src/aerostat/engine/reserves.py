@@ -1,0 +1,69 @@
+"""What each guest must keep spare, so that what it takes until it is given more is there.
+
+A guest's **growth** is how far its demand grew within one reaction time, at its recent worst: a
+larger burst counts at once, and is forgotten slowly. One of which nothing is known is taken for one
+that has grown by a share of its maximum. That much should be in **reserve**.
+
+Not all grow at once. Where there is not room for all reserves of a host beside what its guests use,
+each keeps the same part of its own: who needs memory now goes before who might.
+"""
+
+import numpy as np
+
+from aerostat.engine.accounts import Accounts, Ledger
+from aerostat.engine.observation import BoolArray, FloatArray, Guests
+from aerostat.engine.settings import Settings
+from aerostat.engine.state import State
+
+
+def follow_growth(
+    state: State,
+    guests: Guests,
+    demand: FloatArray,
+    elapsed: FloatArray,
+    killed: BoolArray,
+    settings: Settings,
+) -> FloatArray:
+    """Return the worst growth of demand within a reaction time, slowly forgotten.
+
+    A guest of which nothing is known is taken for one that has grown by a share of its maximum.
+    """
+    seconds = np.nan_to_num(elapsed, nan=0.0)
+    before = np.where(
+        np.isnan(state.growth), settings.reserve_share * guests.max_size, state.growth
+    )
+    kept = before * np.exp(-seconds / settings.growth_memory)
+    # What it had in reserve when it was killed for want of memory was not enough.
+    kept = np.where(killed, 2.0 * kept, kept)
+    step = np.nan_to_num(np.maximum(demand - state.demand, 0.0), nan=0.0)
+    # Samples that lie closer together than a reaction time are scaled up to it, but not for ever:
+    # two samples a moment apart say little about three seconds.
+    scale = np.clip(settings.reaction_time / np.maximum(seconds, 1e-3), 1.0, 3.0)
+    return np.where(seconds > 0, np.maximum(kept, step * scale), before)
+
+
+def reserve(
+    guests: Guests,
+    accounts: Accounts,
+    ledger: Ledger,
+    demand: FloatArray,
+    growth: FloatArray,
+    settings: Settings,
+) -> FloatArray:
+    """Return what each guest should keep spare, beside all others of its host."""
+    least = settings.reserve_floor
+    most = np.maximum(least, settings.reserve_ceiling_share * guests.max_size)
+    more = np.clip(growth, least, most) - least
+    used = np.clip(np.nan_to_num(demand + least, nan=0.0), guests.guarantee, guests.ceiling)
+    used = np.where(np.isnan(demand), guests.guest_size, used) + ledger.overhead
+    hosts = len(accounts.limit)
+    room = accounts.limit - accounts.reserved - np.bincount(guests.host, used, minlength=hosts)
+    wanted = np.maximum(np.bincount(guests.host, more, minlength=hosts), 1.0)
+    part = np.clip(room / wanted, settings.reserve_least_part, 1.0)
+    return np.asarray(least + more * part[guests.host])
+
+
+def scarce(idle: FloatArray, reserve: FloatArray | float, settings: Settings) -> FloatArray:
+    """Return 0 where `reserve` is idle, or nearly, to 1 where nothing is."""
+    spare = np.nan_to_num(idle / (settings.scarcity_share * reserve), nan=1.0)
+    return np.clip(1.0 - spare, 0.0, 1.0)
