@@ -8,6 +8,8 @@
     what is counted, under one name for both; pure
 `real`
     an exercise in user-mode Linux
+`runs`
+    all of these, kept in a file
 `modelled`
     the same in the model; pure
 `agreement`

@@ -4,15 +4,15 @@ import argparse
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from aerostat.errors import AerostatError, UsageError
 from aerostat.testing.guests.parts import find_newer_uml
-from aerostat.testing.trials.calibration import agreement, modelled, real, report
+from aerostat.testing.trials.calibration import agreement, modelled, report, runs
 from aerostat.testing.trials.calibration.agreement import Pair
-from aerostat.testing.trials.calibration.counts import Counts
 from aerostat.testing.trials.calibration.exercises import EXERCISES, SHORT, Exercise
+from aerostat.testing.trials.calibration.runs import Run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,23 +23,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--runs", type=int, help="of each exercise; default: 3")
     parser.add_argument("--newer", action="store_true", help="user-mode Linux 6.12")
     parser.add_argument("--at-once", type=int, default=2, help="guests; default: 2")
+    parser.add_argument("--again", action="store_true", help="compare with the runs that are kept")
     parser.add_argument("--output", type=Path, default=Path("build/calibration"), metavar="DIR")
     options = parser.parse_args(arguments)
-    runs = options.runs or (1 if options.short else 3)
+    count = options.runs or (1 if options.short else 3)
     began = time.monotonic()
 
     def say(text: str) -> None:
         print(f"{time.monotonic() - began:6.0f} s  {text}", flush=True)
 
+    path = options.output / "runs.jsonl"
     try:
         chosen = _chosen(options.exercises, short=options.short)
-        kernel = find_newer_uml().resolve() if options.newer else None
-        made = asyncio.run(make_all(chosen, runs, say, kernel=kernel, at_once=options.at_once))
+        if not options.again:
+            kernel = find_newer_uml().resolve() if options.newer else None
+            made = asyncio.run(runs.make_all(chosen, count, say, kernel, options.at_once))
+            runs.keep(made, path)
+        made = runs.kept(path)
     except AerostatError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    found, releases = made
-    page = report.write(found, releases, runs, options.output)
+    found = compare(chosen, made)
+    page = report.write(found, made, options.output)
     print(report.said(found))
     print(f"report: {page}")
     return 0
@@ -55,38 +60,14 @@ def _chosen(names: str | None, *, short: bool) -> list[Exercise]:
     return [known[name] for name in wanted]
 
 
-async def make_all(
-    exercises: Sequence[Exercise],
-    runs: int,
-    say: Callable[[str], None],
-    *,
-    kernel: Path | None = None,
-    at_once: int = 1,
-) -> tuple[list[Pair], list[str]]:
-    """Play all exercises in both; return how far apart they are, and the kernels' releases.
-
-    Raises `AerostatError`.
-    """
-    turns = asyncio.Semaphore(at_once)
-
-    async def make(exercise: Exercise) -> tuple[Counts, str]:
-        async with turns:
-            made = await real.play(exercise, kernel)
-        say(f"{exercise.name} played")
-        return made
-
-    tasks = [asyncio.ensure_future(make(one)) for one in exercises for _ in range(runs)]
-    try:
-        made = await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    found: list[Pair] = []
-    for number, exercise in enumerate(exercises):
-        counts = [count for count, _ in made[number * runs : (number + 1) * runs]]
-        found += agreement.pairs(exercise, counts, modelled.play(exercise))
-    return found, sorted({release for _, release in made})
+def compare(exercises: Sequence[Exercise], made: Sequence[Run]) -> list[Pair]:
+    """Return how far the model is from these runs."""
+    found = []
+    for exercise in exercises:
+        counts = [run.counts for run in made if run.exercise == exercise.name]
+        if counts:
+            found += agreement.pairs(exercise, counts, modelled.play(exercise))
+    return found
 
 
 if __name__ == "__main__":

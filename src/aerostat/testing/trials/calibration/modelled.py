@@ -15,6 +15,8 @@ SETTLED = 5.0
 """Seconds before an exercise in which what plays it is there, and does nothing."""
 PLAYER = 24.0 * MIB
 """What the player holds besides: an interpreter, a pattern of 4 MiB and copies of it."""
+MAPPED = 4.0 * MIB
+"""What it uses of files all the time: so much is left in the caches of guests that starve."""
 LOOK_RATE = 40.0 * MIB
 """What the player looks at again of what it holds, bytes a second: a chunk of 4 MiB each tick."""
 
@@ -69,13 +71,14 @@ def plan(exercise: Exercise) -> Plan:
 
 
 def _moments(exercise: Exercise) -> Iterator[Moment]:
-    idle = Moment(0.0, hold=PLAYER)
+    idle = Moment(0.0, hold=PLAYER, mapped=MAPPED)
     before = idle
     for step in exercise.workload.steps:
         yield before._replace(at=SETTLED + step.at - _JUMP)
         before = Moment(
             SETTLED + step.at,
             hold=PLAYER + step.hold,
+            mapped=MAPPED,
             read_rate=step.read_rate,
             read_span=step.read_span,
             skew=step.skew,

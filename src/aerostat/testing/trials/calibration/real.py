@@ -45,24 +45,28 @@ _VMSTAT = (
 _NOT = ("pgscan_direct_throttle",)
 
 
-async def play(exercise: Exercise, kernel: Path | None = None) -> tuple[Counts, str]:
-    """Boot a guest, have it do an exercise, and return the counts and the kernel's release.
+async def play(
+    laboratory: Laboratory, name: str, exercise: Exercise, kernel: Path | None = None
+) -> tuple[Counts, str]:
+    """Boot guest `name`, have it do an exercise, end it; return counts and its kernel's release.
 
     Raises `AerostatError`.
     """
-    async with Laboratory(memory=SIZE) as laboratory:
-        arguments = [f"ubd0r={_file(laboratory.directory / 'file')}"]
-        if exercise.swap_size:
-            arguments.append(f"ubd1={make_swap(laboratory.directory / 'swap')}")
-        guest = await laboratory.start_guest("guest", SIZE, arguments=arguments, kernel=kernel)
-        if exercise.swap_size:
-            await guest.command("swap_on", path="/dev/ubdb")
-        # A player that is there already: the one that follows takes its place and its memory.
-        await guest.play(idle(0), file=Path("/dev/ubda"))
-        await asyncio.sleep(_SETTLE)
-        with ControlClient(laboratory.devices[0].control) as control:
-            counts = await _Course(exercise, guest, control).take()
-        return counts, guest.release
+    arguments = [f"ubd0r={_file(laboratory.directory / f'{name}.file')}"]
+    if exercise.swap_size:
+        arguments.append(f"ubd1={make_swap(laboratory.directory / f'{name}.swap')}")
+    guest = await laboratory.start_guest(name, SIZE, arguments=arguments, kernel=kernel)
+    (device,) = (one for one in laboratory.devices if one.socket == guest.device_socket)
+    if exercise.swap_size:
+        await guest.command("swap_on", path="/dev/ubdb")
+    # A player that is there already: the one that follows takes its place and its memory.
+    await guest.play(idle(0), file=Path("/dev/ubda"))
+    await asyncio.sleep(_SETTLE)
+    with ControlClient(device.control) as control:
+        counts = await _Course(exercise, guest, control).take()
+    await guest.stop()
+    await device.stop()
+    return counts, guest.release
 
 
 def _file(path: Path) -> Path:

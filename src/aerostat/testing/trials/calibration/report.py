@@ -9,6 +9,7 @@ from aerostat.testing.trials.calibration import agreement
 from aerostat.testing.trials.calibration.agreement import Pair, Summary
 from aerostat.testing.trials.calibration.counts import EVENTS
 from aerostat.testing.trials.calibration.exercises import EXERCISES
+from aerostat.testing.trials.calibration.runs import Run
 from aerostat.units import MIB
 
 _HEADINGS = {
@@ -40,17 +41,17 @@ _HEADINGS = {
 }
 
 
-def write(found: Sequence[Pair], releases: Sequence[str], runs: int, directory: Path) -> Path:
+def write(found: Sequence[Pair], made: Sequence[Run], directory: Path) -> Path:
     """Write ``calibration.json`` and ``calibration.md``; return the latter's path."""
     directory.mkdir(parents=True, exist_ok=True)
-    figures = to_dict(found, releases, runs)
+    figures = to_dict(found, made)
     (directory / "calibration.json").write_text(json.dumps(figures, indent=2) + "\n")
     page = directory / "calibration.md"
-    page.write_text("\n".join(lines(found, releases, runs)) + "\n", encoding="utf-8")
+    page.write_text("\n".join(lines(found, made)) + "\n", encoding="utf-8")
     return page
 
 
-def to_dict(found: Sequence[Pair], releases: Sequence[str], runs: int) -> dict[str, Any]:
+def to_dict(found: Sequence[Pair], made: Sequence[Run]) -> dict[str, Any]:
     """Return all figures: bytes and events."""
     exercises: dict[str, dict[str, Any]] = {}
     for pair in found:
@@ -63,18 +64,22 @@ def to_dict(found: Sequence[Pair], releases: Sequence[str], runs: int) -> dict[s
         }
     total = agreement.summary(found)
     return {
-        "kernels": list(releases),
-        "runs": runs,
+        "kernels": _releases(made),
+        "runs": len(made),
         "summary": total._asdict() | {"worst": total.worst._asdict() if total.worst else None},
         "exercises": exercises,
     }
 
 
-def lines(found: Sequence[Pair], releases: Sequence[str], runs: int) -> Iterator[str]:
+def lines(found: Sequence[Pair], made: Sequence[Run]) -> Iterator[str]:
     """Give the page: how far apart counts are in all, by kind, and one by one."""
-    yield f"User-mode Linux {', '.join(releases)}; medians of {runs} runs. {said(found)}"
+    yield f"User-mode Linux {', '.join(_releases(made))}, {len(made)} runs. {said(found)}"
     yield from _by_count(found)
     yield from _one_by_one(found)
+
+
+def _releases(made: Sequence[Run]) -> list[str]:
+    return sorted({run.release for run in made})
 
 
 def said(found: Sequence[Pair]) -> str:
