@@ -47,6 +47,11 @@ class Foresight:
             need -= peak.read_span * self._missing(now, until, slack)
         return np.asarray(need[self._rows_of(keys)])
 
+    def whole(self, keys: tuple[str, ...], now: float, until: float) -> FloatArray:
+        """Return the sizes with which nothing that guests hold has to go to the swap; as `need`."""
+        peak = self._peak(now, until)
+        return np.asarray((self._fixed + peak.hold + peak.mapped)[self._rows_of(keys)])
+
     def _peak(self, now: float, until: float) -> Peak:
         # The same time is asked about with several slacks.
         if self._asked != (now, until):

@@ -30,6 +30,9 @@ class Prophet:
     ) -> FloatArray:
         return np.full(len(keys), (1.0 - slack / 2) * GIB)
 
+    def whole(self, keys: tuple[str, ...], now: float, until: float) -> FloatArray:
+        return self.need(keys, now, until)
+
 
 def rival(name: str) -> Policy:
     policy: Any = find(name)

@@ -29,6 +29,9 @@ class Known:
         level = self.least if slack >= 1 else self.enough if slack >= 0.3 else self.comfort
         return np.array(level) * GIB
 
+    def whole(self, keys: tuple[str, ...], now: float, until: float) -> FloatArray:
+        return self.need(keys, now, until)
+
 
 def sizes(shown: Shown, known: Known, budget: float, steps: int = 1) -> list[list[float]]:
     """Return what is asked in each of some steps, GiB."""

@@ -3,7 +3,8 @@
 No manager can do this; it is here to show how much there is to gain. It looks `ahead` as far as
 balloons need to bring the memory there, and asks its `Foresight` for the largest need until then,
 at several levels: what keeps a guest's programs alive, what lets them work with few of their files
-cached, with more, and with all. The budget is poured over all guests level by level.
+cached, with more, and with all. The budget is poured over all guests level by level; before it goes
+to files, memory is kept from the swap that will be used again before long.
 
 Where the second does not fit for all, some are hurt, as few at a time as can be: those of the
 largest needs. Each is hurt for `PATIENCE` seconds and then served before those that were hurt less,
@@ -39,18 +40,26 @@ class Foresight(Protocol):
         In bytes, for each of `keys`, in all of the time from `now` to `until`.
         """
 
+    def whole(self, keys: tuple[str, ...], now: float, until: float) -> FloatArray:
+        """Return the sizes with which nothing that guests hold has to go to the swap; as `need`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Oracle:
     """Give everybody what it will need; where that does not fit, hurt as few as possible."""
 
     name: ClassVar[str] = "oracle"
-    KNOBS: ClassVar[Knobs] = {"ahead": Knob(2.0, 60.0, logarithmic=True)}
+    KNOBS: ClassVar[Knobs] = {
+        "ahead": Knob(1.5, 15.0, logarithmic=True),
+        "far": Knob(20.0, 1200.0, logarithmic=True),
+    }
 
     foresight: Foresight | None = None
     """Who knows; a simulation supplies it."""
     ahead: float = 3.0
-    """Seconds that it looks ahead."""
+    """Seconds that it looks ahead for what must be there."""
+    far: float = 240.0
+    """Seconds for which it saves memory from being swapped out that will be used again."""
     interval: float = 1.0
 
     def foretold(self, foresight: Foresight) -> Self:
@@ -72,15 +81,19 @@ class Oracle:
         hosts, guests = hosts.sane(), guests.sane()
         host = guests.host
 
-        def need(slack: float) -> FloatArray:
+        def need(slack: float, ahead: float = self.ahead) -> FloatArray:
             assert self.foresight is not None
-            size = self.foresight.need(guests.keys, now, now + self.ahead, slack)
+            size = self.foresight.need(guests.keys, now, now + ahead, slack)
             return np.clip(size, guests.guarantee, guests.ceiling)
 
         budget = np.maximum(hosts.budget - hosts.reserved, 0.0)
         levels = [need(slack) for slack in LEVELS]
+        alive = need(1.0)
+        whole = self.foresight.whole(guests.keys, now, now + self.ahead)
+        # What is cold now, and will not be before long, is not worth a way to the swap and back.
+        soon = np.maximum(np.minimum(whole, need(LEVELS[0], self.far)), levels[0])
         enough, comfort = levels[0], levels[-1]
-        least = np.minimum(need(1.0), enough)
+        least = np.minimum(alive, enough)
         least = np.where((sums(least, guests, hosts) <= budget)[host], least, guests.guarantee)
         known = memory.aligned(guests.keys, hurt=0.0, last=0.0, at=now)
         # Most patient last; of equals, who is hurt already; and then the largest.
@@ -88,7 +101,7 @@ class Oracle:
         served = _served(enough, least, turn, budget, guests, hosts)
 
         target = least
-        brims = [np.where(served, enough, least), enough, *levels[1:], guests.ceiling]
+        brims = [np.where(served, enough, least), enough, soon, *levels[1:], guests.ceiling]
         for brim in brims:
             room = np.maximum(brim - target, 0.0)
             left = np.maximum(budget - sums(target, guests, hosts), 0.0)
