@@ -7,14 +7,23 @@ for memory, the driver waits with them, even to give some back.
 """
 
 from aerostat.model.pace import Pace
-from aerostat.model.reclaim import reclaim_aside, reclaim_directly, take, whole_pages
+from aerostat.model.reclaim import (
+    STALL_BATCH,
+    reclaim_aside,
+    reclaim_directly,
+    reclaimable,
+    take,
+    whole_pages,
+)
 from aerostat.model.rows import (
     ASKED_SIZE,
     BALLOON,
     FREE,
     GOAL,
     HIGH_WATERMARK,
+    HOT_CACHE,
     MAPPED,
+    MIN_WATERMARK,
     PAUSE,
     SIZE,
     STRAIN,
@@ -24,6 +33,8 @@ from aerostat.model.rows import (
 
 # What balloons left of the files in use when they gave up, in a guest of Linux 6.1.
 _SPARED_SHARE = 0.25
+# What kswapd gets done of what a balloon takes of the page cache, there: the driver does the rest.
+_ASIDE_SHARE = 15.0 / 16.0
 # More than any guest has, in bytes; whole pages of it are still exact.
 UNBOUNDED = 2.0**60
 
@@ -31,8 +42,12 @@ UNBOUNDED = 2.0**60
 def inflate_guest(guest: Record, amount: float, disk: float) -> tuple[float, float]:
     """Take up to `amount` bytes, writing at most `disk`; return what was taken and written."""
     spared = whole_pages(guest[MAPPED] * _SPARED_SHARE)
-    aside, _ = reclaim_aside(guest, amount, UNBOUNDED, disk, spared)
-    _, directly, _ = reclaim_directly(guest, amount, disk - aside, spared)
+    # A driver that finds nothing has looked once, not once for all that it wants.
+    there_is = max(guest[FREE] - guest[MIN_WATERMARK], 0.0) + reclaimable(guest)
+    there_is -= min(spared, guest[HOT_CACHE])
+    sought = min(amount, there_is + STALL_BATCH)
+    aside, _ = reclaim_aside(guest, sought, whole_pages(sought * _ASIDE_SHARE), disk, spared)
+    _, directly, _ = reclaim_directly(guest, sought, disk - aside, spared)
     got = take(guest, amount)
     guest[BALLOON] += got
     guest[UNTOUCHED] = min(guest[UNTOUCHED], guest[FREE])

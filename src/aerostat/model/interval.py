@@ -122,7 +122,7 @@ def pass_interval(guest: Record, dt: float, pace: Pace, disk: float, host_stall:
     had = Had(0.0, 0.0, 0.0, 0.0, 0.0)
     # Mostly nothing has to be moved, and time is short.
     if moved > 0.0 or guest[FREE] < guest[LOW_WATERMARK]:
-        to_blame = blame(guest, needed, back.free)
+        to_blame = blame(guest, needed + wanted.refault, back.free)
         had = _reclaim_and_take(guest, wanted, dt, pace, disk)
         _count(guest, wanted, had, pace)
         if had.freed > 0.0:
@@ -183,7 +183,8 @@ def _reclaim_and_take(guest: Record, wanted: Wanted, dt: float, pace: Pace, disk
     aside, swapped_aside = reclaim_aside(
         guest, needed + wanted.refault + filling, whole_pages(pace.background * dt), disk, 0.0
     )
-    freed, written, swapped = reclaim_directly(guest, needed, disk - aside, 0.0)
+    # A fault on a file in use cannot wait for kswapd either.
+    freed, written, swapped = reclaim_directly(guest, needed + wanted.refault, disk - aside, 0.0)
 
     got = take(guest, needed)
     swapped_in = min(wanted.swap_in, got)
