@@ -38,6 +38,9 @@ class Workload(NamedTuple):
     period: float = math.inf
     grow_rate: float = 128 << 20
     """How fast more is taken at most: a program computes with what it takes."""
+    at_random: bool = False
+    """Real programs look again at what they hold here and there, and not in turn, which is what a
+    kernel that swaps knows least to deal with. Modelled ones always do."""
 
     def wanted(self, seconds: float) -> Step:
         """Return what is wanted `seconds` after the beginning, leaks reckoned into `hold`."""

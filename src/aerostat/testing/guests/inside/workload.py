@@ -192,10 +192,16 @@ class Player:
         lost = due - self._may_look
         while self._may_look >= TICK:
             self._may_look -= TICK
-            self._looked_at = (self._looked_at + 1) % count
+            self._looked_at = self._next(count)
             self._totals["checked"] += CHUNK
             self._totals["damaged"] += not self._holding.intact(self._looked_at)
         return lost
+
+    def _next(self, count: int) -> int:
+        """Return which chunk to look at next."""
+        if self._workload.at_random:
+            return self._chance.randrange(count)
+        return (self._looked_at + 1) % count
 
 
 class Worker:

@@ -31,8 +31,8 @@ class Exercise(NamedTuple):
     swap_size: int = 0
 
 
-def _work(*steps: Step) -> Workload:
-    return Workload("calibration", steps, grow_rate=_GROW_RATE)
+def _work(*steps: Step, at_random: bool = True) -> Workload:
+    return Workload("calibration", steps, grow_rate=_GROW_RATE, at_random=at_random)
 
 
 EXERCISES = (
@@ -59,6 +59,13 @@ EXERCISES = (
         "swap",
         "programs grow beyond memory, into the swap, and use all that they have",
         _work(Step(0, 64 * MIB), Step(3, 216 * MIB)),
+        seconds=24,
+        swap_size=SWAP_SIZE,
+    ),
+    Exercise(
+        "swap-in-turn",
+        "the same, but what they have is used in turn",
+        _work(Step(0, 64 * MIB), Step(3, 216 * MIB), at_random=False),
         seconds=24,
         swap_size=SWAP_SIZE,
     ),

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 
 from aerostat.model.advance import advance
+from aerostat.model.demand import Outcome
 from aerostat.model.pace import PACE, Pace
 from aerostat.model.plans import Moment, Plan, Plans
 from aerostat.model.state import State
@@ -26,34 +27,64 @@ _JUMP = 1e-3
 
 def play(exercise: Exercise, pace: Pace = PACE) -> Counts:
     """Return what comes of an exercise in the model."""
-    state = State.boot(SIZE, swap_size=exercise.swap_size)
-    plans = Plans.of([plan(exercise)])
-    pace = pace._replace(round=_round(exercise))
-    advance(state, plans, math.nan, 0.0, 0.0, _DT, round(SETTLED / _DT), pace, compile=False)
-    before = _cumulated(state)
-    counts = Counts({}, [])
-    work = dict.fromkeys(("read", "held", "looked_at", "refaults"), 0.0)
-    start = _left(state, "start")
+    course = _Course(exercise, pace)
     for interval in range(round(exercise.seconds / _DT)):
-        at = interval * _DT
-        seen = float(state.seen[0])
-        outcome = advance(
-            state, plans, _target(exercise, at), 0.0, SETTLED + at, _DT, 1, pace, compile=False
-        )
-        first_read = float(state.seen[0]) - seen
-        worked = _DT - float(outcome.stalled[0])
-        holds = float(state.anonymous[0] + state.swapped[0]) - PLAYER
-        work["refaults"] += float(outcome.refaulted[0] + outcome.read_missed[0]) - first_read
-        work["read"] += exercise.workload.wanted(at).read_rate * worked
-        work["looked_at"] += min(LOOK_RATE, holds / pace.round) * worked
-        work["held"] = max(work["held"], holds)
-        counts.balloon.append((at + _DT, float(state.balloon[0])))
-        if outcome.killed[0]:
+        if course.ends(interval * _DT):
             break
-    counts.values = {name: value - before[name] for name, value in _cumulated(state).items()}
-    counts.values |= work | start | _left(state, "end")
-    counts.reckon(exercise.seconds)
-    return counts
+    return course.counts()
+
+
+class _Course:
+    """One run, from a guest that has settled to its last interval."""
+
+    def __init__(self, exercise: Exercise, pace: Pace) -> None:
+        self._exercise = exercise
+        self._pace = pace
+        self._state = State.boot(SIZE, swap_size=exercise.swap_size)
+        self._plans = Plans.of([plan(exercise)])
+        self._advance(math.nan, 0.0, round(SETTLED / _DT), PLAYER)
+        self._before = _cumulated(self._state)
+        self._start = _left(self._state, "start")
+        self._work = dict.fromkeys(("read", "held", "looked_at", "refaults"), 0.0)
+        self._of_programs = 0.0
+        self._balloon: list[tuple[float, float]] = []
+
+    def ends(self, at: float) -> bool:
+        """Let an interval pass from second `at` of the exercise on; return whether it ends it."""
+        seen = float(self._state.seen[0])
+        wanted = self._exercise.workload.wanted(at)
+        outcome = self._advance(_target(self._exercise, at), SETTLED + at, 1, PLAYER + wanted.hold)
+        worked = _DT - float(outcome.stalled[0])
+        first_read = float(self._state.seen[0]) - seen
+        holds = float(self._state.anonymous[0] + self._state.swapped[0]) - PLAYER
+        work, refaulted = self._work, float(outcome.refaulted[0])
+        work["refaults"] += refaulted + float(outcome.read_missed[0]) - first_read
+        work["read"] += wanted.read_rate * worked
+        work["looked_at"] += (LOOK_RATE if holds > 0 else 0.0) * worked
+        work["held"] = max(work["held"], holds)
+        self._of_programs += refaulted
+        self._balloon.append((at + _DT, float(self._state.balloon[0])))
+        return bool(outcome.killed[0])
+
+    def counts(self) -> Counts:
+        """Return what came of it."""
+        after = _cumulated(self._state)
+        values = {name: value - self._before[name] for name, value in after.items()}
+        # In user-mode Linux programs' own files are on no disk of the guest's.
+        values["disk_reads"] -= self._of_programs
+        values |= self._work | self._start | _left(self._state, "end")
+        counts = Counts(values, self._balloon)
+        counts.reckon(self._exercise.seconds)
+        return counts
+
+    def _advance(self, target_size: float, now: float, count: int, hold: float) -> Outcome:
+        # The player looks at so much in a second, however much it holds.
+        pace = self._pace._replace(round=hold / LOOK_RATE)
+        return advance(
+            *(self._state, self._plans, target_size, 0.0),
+            *(now, _DT, count, pace),
+            compile=False,
+        )
 
 
 def _left(state: State, moment: str) -> dict[str, float]:
@@ -84,11 +115,6 @@ def _moments(exercise: Exercise) -> Iterator[Moment]:
             skew=step.skew,
         )
         yield before
-
-
-def _round(exercise: Exercise) -> float:
-    """Return in how many seconds the player looks at all that it holds."""
-    return max(step.hold for step in exercise.workload.steps) / LOOK_RATE
 
 
 def _target(exercise: Exercise, at: float) -> float:

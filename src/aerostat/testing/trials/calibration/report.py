@@ -40,6 +40,22 @@ _HEADINGS = {
     "balloon_at_end": "balloon at the end",
 }
 
+_SHORT = {
+    "minor_faults": "faults",
+    "major_faults": "major",
+    "scans": "scanned",
+    "reclaims": "reclaimed",
+    "direct_reclaims": "directly",
+    "alloc_stalls": "stalls",
+    "swap_out": "swap out",
+    "swap_in": "swap in",
+    "refaults": "read again",
+    "disk_reads": "disk",
+    "caches_at_end": "caches",
+    "available_at_end": "available",
+    "balloon_at_most": "balloon",
+}
+
 
 def write(found: Sequence[Pair], made: Sequence[Run], directory: Path) -> Path:
     """Write ``calibration.json`` and ``calibration.md``; return the latter's path."""
@@ -74,6 +90,7 @@ def to_dict(found: Sequence[Pair], made: Sequence[Run]) -> dict[str, Any]:
 def lines(found: Sequence[Pair], made: Sequence[Run]) -> Iterator[str]:
     """Give the page: how far apart counts are in all, by kind, and one by one."""
     yield f"User-mode Linux {', '.join(_releases(made))}, {len(made)} runs. {said(found)}"
+    yield from _in_short(found)
     yield from _by_count(found)
     yield from _one_by_one(found)
 
@@ -94,6 +111,24 @@ def said(found: Sequence[Pair]) -> str:
         f" {total.within_two:.0%} within 2. The worst is {_HEADINGS[worst.name]!r} in"
         f" {worst.exercise}: {worst.factor:.1f} times apart."
     )
+
+
+def _in_short(found: Sequence[Pair]) -> Iterator[str]:
+    """Give a row an exercise: what the guest came to, and the model."""
+    yield ""
+    yield f"| real, model; MiB or events | {' | '.join(_SHORT.values())} |"
+    yield "|---" * (1 + len(_SHORT)) + "|"
+    pairs = {(pair.exercise, pair.name): pair for pair in found}
+    for exercise in dict.fromkeys(pair.exercise for pair in found):
+        cells = [_cell(pairs[exercise, name]) for name in _SHORT]
+        yield f"| {exercise} | {' | '.join(cells)} |"
+
+
+def _cell(pair: Pair) -> str:
+    if not pair.says_something:
+        return ""
+    scale = 1 if pair.name in EVENTS else MIB
+    return f"{pair.real / scale:.0f}, {pair.modelled / scale:.0f}"
 
 
 def _by_count(found: Sequence[Pair]) -> Iterator[str]:
