@@ -156,7 +156,7 @@ def test_what_our_own_balloon_reclaims_is_no_harm(world: Make) -> None:
 
 
 def test_a_cooled_down_guest_gives_again(world: Make) -> None:
-    host = world([512, 512], budget=600)
+    host = world([512, 512], budget=600, settings=Settings(plenty=100.0))
     host.stalls[0] = 40.0
     host.run(5)
     during = host.size[0]
@@ -347,3 +347,15 @@ def test_a_reserve_is_learned_from_bursts(world: Make) -> None:
     assert before < 70 * MIB
     assert after >= 100 * MIB
     assert host.plan().reserve[0] < 70 * MIB
+
+
+def test_who_has_plenty_again_need_not_cool_down(world: Make) -> None:
+    host = world([512, 512], budget=600)
+    host.stalls[0] = 40.0
+    host.run(5)
+    during = host.size[0]
+    host.stalls[0] = 0.0
+    host.run(8)
+
+    assert during == 512 * MIB
+    assert host.size[0] < 512 * MIB

@@ -13,6 +13,8 @@ The rooms, in the order in which a figure passes through them:
 observation    what goes in: the columns of hosts and guests
 state          what was learned before: versioned, saved, loaded
 estimates      demand, reserve and confidence of each guest
+trust          how far its word is believed
+reserves       what each must keep spare, and which part of that there is room for
 files          what it keeps of files: how much that is, and what it is worth
 pressure       how much it suffers, and what that shows in
 accounts       size, held and outstanding memory, the ledger of grants, what is reserved

@@ -20,6 +20,7 @@ from aerostat.engine.pressure import Cause, feel
 from aerostat.engine.reserves import follow_growth, scarce
 from aerostat.engine.settings import Settings
 from aerostat.engine.state import State
+from aerostat.engine.trust import follow_trust
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +44,8 @@ class Estimates:
     """0 to 1; it rises at once and falls slowly."""
     felt: FloatArray
     """What the newest figures show by themselves."""
+    trust: FloatArray
+    """How far its word is believed, 0 to 1."""
     cause: FloatArray
     statistics: FloatArray
     """The last plausible statistics, and ..."""
@@ -77,6 +80,9 @@ def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Es
     idle = files.idle
     elapsed = np.where(new, made - before, np.nan)
     demand = np.where(new, np.clip(guests.guest_size - idle, 0.0, guests.max_size), state.demand)
+    trust = follow_trust(state, guests, made, new, settings)
+    # What is in use has been touched, so the host holds it.
+    demand = demand - (1.0 - trust) * np.fmax(demand - guests.held, 0.0)
     # What is found out about files is no growth.
     found = files.mapped - np.nan_to_num(state.mapped, nan=0.0)
     killed = new & (statistics[:, Tag.OOM_KILLS] > state.statistics[:, Tag.OOM_KILLS])
@@ -85,6 +91,7 @@ def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Es
     took_back = guests.guest_size > np.fmax(state.guest_size, state.asked) + settings.smallest_move
     scarcity = scarce(idle, settings.reserve_floor, settings)
     felt, causes = feel(state, now, guests, elapsed, scarcity, files.more, settings)
+    felt = felt * trust
     since = 0.0 if np.isnan(state.stepped) else max(0.0, now - state.stepped)
     kept = state.pressure * np.exp(-since / settings.pressure_fall)
     pressure = np.maximum(felt, kept)
@@ -99,6 +106,7 @@ def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Es
         files=files,
         pressure=np.where(took_back, np.maximum(pressure, settings.harm_pressure), pressure),
         felt=felt,
+        trust=trust,
         cause=np.where(took_back & (cause == Cause.NOTHING), Cause.TOOK_BACK, cause),
         statistics=statistics,
         sample_time=sample_time,

@@ -70,7 +70,7 @@ def follow_files(
     silent = np.isnan(idle)
     programs = state.programs
     if silent.any():
-        programs = _programs(state, guests, statistics, new, read, settings)
+        programs = _programs(state, guests, statistics, new, made, read, settings)
         used = np.minimum(programs, guests.guest_size)
         idle = np.where(
             silent, np.fmax(statistics[:, Tag.FREE_MEMORY], guests.guest_size - used), idle
@@ -117,6 +117,7 @@ def _programs(
     guests: Guests,
     statistics: FloatArray,
     new: BoolArray,
+    made: FloatArray,
     read: FloatArray,
     settings: Settings,
 ) -> FloatArray:
@@ -128,9 +129,16 @@ def _programs(
     faults = statistics[:, Tag.MINOR_FAULTS] - state.statistics[:, Tag.MINOR_FAULTS]
     faults = np.where(faults >= 0, faults, np.inf) * PAGE_SIZE
     ample = _ample(np.fmin(free, before), guests, settings)
-    grown = np.where(ample, np.fmin(taken - read, faults), faults)
+    # While memory is free, what was read is kept, and the rest of what was taken, or given back,
+    # is programs'. While none is, what they take is seen, and only what becomes free of the rest.
     freed = np.fmax(free - before - np.fmax(given, 0.0), 0.0)
-    after = state.programs + np.fmax(grown, 0.0) - freed
+    change = np.where(ample, np.fmin(taken - read, faults), np.fmax(faults, 0.0) - freed)
+    # Errors add up. What was hidden is tried to be taken, slowly, and is back at the first harm.
+    seconds = np.maximum(made - state.sample_time, 0.0)
+    kept = state.programs * np.exp(-seconds / settings.programs_memory)
+    hurt = state.pressure >= settings.harm_pressure
+    back = np.where(hurt, settings.programs_back * np.fmax(used - state.programs, 0.0), 0.0)
+    after = np.where(hurt, state.programs, kept) + back + change
     after = np.where(np.isnan(after), used, np.clip(after, 0.0, used))
     return np.where(new, after, state.programs)
 
@@ -177,7 +185,9 @@ def _worth(
     highest = np.nan_to_num(idle, nan=0.0) + settings.worth_lead * guests.max_size
     raised = np.clip(worth + wished, worth, np.maximum(highest, worth))
     after = np.where(hurts, raised, worth * np.exp(-seconds / settings.worth_memory))
+    # In vain is what was given, and less so what is read though there is about enough.
     given = np.fmax(idle - (state.sample_size - state.demand), 0.0)
+    given += np.where(idle >= 0.8 * worth, settings.vain_share * more * seconds, 0.0)
     given = np.where(hurts, given, 0.0) / (settings.vain_share * np.maximum(guests.max_size, 1.0))
     floor = floor + more * (1.0 - np.exp(-np.nan_to_num(given, nan=0.0)))
     return np.minimum(after, guests.max_size), floor

@@ -63,6 +63,9 @@ class Settings:
     cooldown: float = 10.0
     """After harm a guest is not shrunk for this long."""
 
+    plenty: float = 2.0
+    """With so many times its reserve idle a guest has cooled down."""
+
     shrink_rate: float = 0.06
     """Fraction of the maximum that may be taken from a guest in a second."""
 
@@ -130,6 +133,20 @@ class Settings:
 
     useless_for: float = 600.0
     """A guest whose balloon frees nothing is left alone for this long, then tried again."""
+
+    programs_memory: float = 2400.0
+    """Where a guest does not say what is available: time constant with which less and less of what
+    it has in use is taken for its programs', ..."""
+
+    programs_back: float = 0.1
+    """... and the fraction of the rest that is, too, at each sample in which it feels harm."""
+
+    trust_fall: float = 10.0
+    """Time constant with which a guest is believed less while its figures contradict the host's,
+    ..."""
+
+    trust_rise: float = 600.0
+    """... and more again while they do not."""
 
     reads_memory: float = 8.0
     """Time constant over which reads from the disk are averaged."""

@@ -61,6 +61,8 @@ class State:
     """What it reads from its disks lately, bytes a second."""
     read_floor: FloatArray
     """What of that it must read, whatever it is given."""
+    trust: FloatArray
+    """How far its word is believed, 0 to 1; NaN for in full."""
     pressure: FloatArray
     """0 (none) to 1 (the guest does little else than look for memory)."""
     cause: FloatArray

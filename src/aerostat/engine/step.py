@@ -59,7 +59,11 @@ def step(
     spare = reserve(guests, accounts, ledger, estimates.demand, estimates.growth, settings)
     # A guest known for bursts is in distress before it feels it: it may run out within a
     # reaction time.
-    acute = np.maximum(estimates.felt, scarce(estimates.idle, spare, settings))
+    acute = estimates.trust * scarce(estimates.idle, spare, settings)
+    acute = np.maximum(estimates.felt, acute)
+    # Who has plenty again can give of that: the cooling down is over.
+    plenty = estimates.idle > settings.plenty * spare
+    harm_time = np.where(~harmed & plenty & ~blind, np.nan, harm_time)
     cause = np.where(acute > estimates.pressure, Cause.SCARCITY, estimates.cause)
     targets = divide(
         accounts, ledger, strain.lid, told, estimates, spare, condition, keeps, settings
@@ -206,6 +210,7 @@ def _remember(
         mapped=estimates.files.mapped,
         programs=estimates.files.programs,
         worth=estimates.files.worth,
+        trust=estimates.trust,
         block_reads=estimates.files.block_reads,
         reads_time=estimates.files.reads_time,
         read_rate=estimates.files.read_rate,

@@ -86,6 +86,9 @@ def divide(
     fair_share = share_of(accounts.limit)
     entitlement = share_of(budget) if accounts.reserved.any() else fair_share
     known = np.where(blind, guests.guest_size, estimates.demand + reserve)
+    # A word that is not believed counts up to the entitlement.
+    believed = known - (1.0 - estimates.trust) * np.maximum(known - entitlement, 0.0)
+    known = np.where(blind, known, believed)
     want = np.clip(np.where(np.isnan(guests.pinned), known, guests.pinned), low, high)
     needed = np.minimum(want, entitlement)
     needed = pour_onto(needed, np.where(blind, 0.0, np.minimum(want, estimates.in_use)), budget)

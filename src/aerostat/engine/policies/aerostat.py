@@ -1,10 +1,11 @@
 """The engine as a policy: the very `step` that the daemon runs."""
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from aerostat.engine.observation import Guests, Hosts
 from aerostat.engine.plan import Plan
+from aerostat.engine.policies.base import Knob, Knobs
 from aerostat.engine.settings import Settings
 from aerostat.engine.state import State
 from aerostat.engine.step import step
@@ -16,8 +17,23 @@ class Aerostat:
 
     name: ClassVar[str] = "aerostat"
 
+    KNOBS: ClassVar[Knobs] = {
+        "pool_share": Knob(0.005, 0.1, logarithmic=True),
+        "reserve_share": Knob(0.01, 0.2, logarithmic=True),
+        "reserve_least_part": Knob(0.0, 1.0),
+        "reaction_time": Knob(1.0, 4.0),
+        "growth_memory": Knob(60.0, 6000.0, logarithmic=True),
+        "shrink_rate": Knob(0.02, 0.3, logarithmic=True),
+    }
+    """Fields of its settings: see `tuned`."""
+
     settings: Settings = field(default_factory=Settings)
     interval: float = 1.0
+
+    @classmethod
+    def tuned(cls, **knobs: float) -> Self:
+        """Return the policy with some of its settings replaced. Raises TypeError for another."""
+        return cls(settings=Settings(**knobs))  # type: ignore[arg-type] # all knobs are numbers
 
     def start(self) -> State:
         """Return the state of a manager that has seen nothing."""

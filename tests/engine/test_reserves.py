@@ -1,0 +1,49 @@
+"""What guests keep spare: all of it where there is room, and the same part where there is not."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from aerostat.balloon.statistics import Tag
+from aerostat.units import MIB
+
+Make = Callable[..., Any]
+
+
+def test_where_not_all_reserves_fit_who_needs_memory_goes_before_who_might(world: Make) -> None:
+    host = world([1024, 1024, 1024], budget=1500)
+    host.run(60)
+    host.use[:2] += 200 * MIB
+    host.run(1)
+    host.use[:2] -= 200 * MIB
+    ample = host.run(5).reserve.copy()
+    host.use[2] = 900 * MIB
+    plan = host.run(30)
+
+    assert (ample[:2] >= 300 * MIB).all()
+    assert (plan.reserve[:2] < 0.7 * ample[:2]).all()
+    assert np.isclose(plan.reserve[0], plan.reserve[1], rtol=0.05)
+    # Had the others kept all of theirs, it would have had 500 MiB.
+    assert host.size[2] >= 750 * MIB
+
+
+def test_a_guest_that_was_killed_for_want_of_memory_keeps_more(world: Make) -> None:
+    host = world([1024], budget=2000)
+    kills = np.zeros(1)
+    host.extra = {Tag.OOM_KILLS: kills}
+    before = host.run(5).reserve[0]
+    kills += 1.0
+    after = host.run(1).reserve[0]
+
+    assert after >= 1.9 * before
+
+
+def test_a_guest_that_never_grows_keeps_less_and_less(world: Make) -> None:
+    host = world([1024], budget=2000)
+    before = host.run(2).reserve[0]
+    host.now += 3000.0
+    after = host.run(2).reserve[0]
+
+    assert before >= 0.05 * 1024 * MIB
+    assert after == host.settings.reserve_floor
