@@ -31,9 +31,10 @@ class Aerostat:
     interval: float = 1.0
 
     @classmethod
-    def tuned(cls, **knobs: float) -> Self:
+    def tuned(cls, *, interval: float = 1.0, **knobs: float) -> Self:
         """Return the policy with some of its settings replaced. Raises TypeError for another."""
-        return cls(settings=Settings(**knobs))  # type: ignore[arg-type] # all knobs are numbers
+        settings = Settings(**knobs)  # type: ignore[arg-type] # all knobs are numbers
+        return cls(settings=settings, interval=interval)
 
     def start(self) -> State:
         """Return the state of a manager that has seen nothing."""

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from aerostat.engine.policies.aerostat import Aerostat
-from aerostat.engine.policies.base import Policy
+from aerostat.engine.policies.base import Policy, knobs_of
 from aerostat.engine.policies.chromeos import ChromeOs
 from aerostat.engine.policies.esxi import Esxi
 from aerostat.engine.policies.hyperv import HyperV
@@ -62,7 +62,8 @@ def find(text: str, more: Mapping[str, type[Any]] | None = None) -> Policy:
     values = (
         dict(_setting(name, item, _numbers(policy)) for item in said.split(",")) if colon else {}
     )
-    made: Policy = policy(**values)
+    # Our own has its knobs among its settings.
+    made: Policy = getattr(policy, "tuned", policy)(**values)
     return made
 
 
@@ -79,8 +80,9 @@ def _setting(name: str, text: str, knobs: list[str]) -> tuple[str, float]:
 
 
 def _numbers(policy: type[Any]) -> list[str]:
-    """Return the names of a policy's fields that are numbers."""
-    return [field.name for field in fields(policy) if field.type in {float, "float"}]
+    """Return the names of what can be said of a policy: its fields that are numbers, its knobs."""
+    own = [field.name for field in fields(policy) if field.type in {float, "float"}]
+    return own + [name for name in knobs_of(policy) if name not in own]
 
 
 def _meant(word: str, words: list[str]) -> str:
