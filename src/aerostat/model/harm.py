@@ -20,6 +20,7 @@ from aerostat.model.rows import (
     CACHE,
     COLD,
     FREE,
+    HIGH_WATERMARK,
     HOT_CACHE,
     MAPPED,
     MIN_WATERMARK,
@@ -82,7 +83,10 @@ def missing_now(guest: Record) -> Missing:
 
 def returned(guest: Record, missing: Missing) -> Back:
     """Share the balloon's memory out among what is missing; keep in mind what it pushed out."""
-    amount = guest[SWAPPED] + missing.files + missing.reads
+    # Files that are read come back into whatever is free. Once nothing is, there are as many as
+    # the other guest has, even if these are not the same ones.
+    reads = min(missing.reads, guest[BALLOON] + max(guest[FREE] - guest[HIGH_WATERMARK], 0.0))
+    amount = guest[SWAPPED] + missing.files + reads
     guest[SQUEEZED] = min(max(guest[SQUEEZED], guest[BALLOON]), amount)
     rest = max(guest[SQUEEZED], guest[BALLOON])
     swap = min(rest, missing.swap)
@@ -90,7 +94,7 @@ def returned(guest: Record, missing: Missing) -> Back:
     files = min(rest, missing.files)
     rest -= files
     rest -= min(rest, guest[SWAPPED] - missing.swap)
-    reads = min(rest, missing.reads)
+    reads = min(rest, reads)
     return Back(swap, files, reads, rest - reads)
 
 
