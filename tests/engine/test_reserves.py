@@ -39,6 +39,18 @@ def test_a_guest_that_was_killed_for_want_of_memory_keeps_more(world: Make) -> N
     assert after >= 1.9 * before
 
 
+def test_however_often_it_was_killed_its_reserve_has_a_limit(world: Make) -> None:
+    host = world([1024], budget=2000)
+    kills = np.zeros(1)
+    host.extra = {Tag.OOM_KILLS: kills}
+    for _ in range(20):
+        kills += 1.0
+        plan = host.run(1)
+
+    assert plan.reserve[0] == 512 * MIB
+    assert host.state.growth[0] <= 1024 * MIB
+
+
 def test_a_guest_that_never_grows_keeps_less_and_less(world: Make) -> None:
     host = world([1024], budget=2000)
     before = host.run(2).reserve[0]

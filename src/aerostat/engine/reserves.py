@@ -34,7 +34,7 @@ def follow_growth(
     )
     kept = before * np.exp(-seconds / settings.growth_memory)
     # What it had in reserve when it was killed for want of memory was not enough.
-    kept = np.where(killed, 2.0 * kept, kept)
+    kept = np.where(killed, np.minimum(2.0 * kept, guests.max_size), kept)
     step = np.nan_to_num(np.maximum(demand - state.demand, 0.0), nan=0.0)
     # Samples that lie closer together than a reaction time are scaled up to it, but not for ever:
     # two samples a moment apart say little about three seconds.
