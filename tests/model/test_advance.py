@@ -114,6 +114,22 @@ def test_a_balloon_takes_free_memory_and_gives_it_back_at_its_pace() -> None:
     assert float(state.alloc_stalls[0]) == 0
 
 
+def test_a_balloon_gets_what_has_to_be_reclaimed_bit_by_bit() -> None:
+    state = State.boot(256 * MIB)
+    plans = Plans.of([Plan([Moment(0, mapped=0, read_rate=100 * MIB, read_span=GIB, skew=0)])])
+    live(state, plans, 5)
+    assert mib(state.free) < 4
+    stalls, scans = state.alloc_stalls.copy(), state.async_reclaims.copy()
+    live(state, holding(0), 3, 112 * MIB)
+    # Some 20 MiB/s, as in Linux; not what it takes of free memory.
+    assert 40 < mib(state.balloon) < 100
+    # Most of it is kswapd's work, and some the driver's.
+    assert state.alloc_stalls > stalls
+    assert mib(state.async_reclaims - scans) > 5 * mib(state.direct_reclaims) > 0
+    live(state, holding(0), 9, 112 * MIB)
+    assert mib(state.balloon) == 144
+
+
 def test_a_balloon_that_finds_nothing_waits_and_tries_again() -> None:
     state, plans = State.boot(512 * MIB), holding(300 * MIB)
     live(state, plans, 5.0)

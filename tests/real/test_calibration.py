@@ -9,14 +9,14 @@ from aerostat.units import MIB
 
 pytestmark = [pytest.mark.uml, pytest.mark.slow, pytest.mark.timeout(300)]
 
-# Of what decides where memory is, the model is near; of how much was scanned and waited for it is
-# within what a busy machine makes of it. The worst of each when this was written was half that.
+# Where memory is depends on how much there is of what; what is swapped and read again depends on
+# how much work a busy machine lets the guest get done, too: it was within 1.5 of each run.
 NEAR = {
     "inflate-cache": (
         "read", "held", "reclaims", "disk_reads", "minor_faults",
         "balloon_at_most", "balloon_at_end",
     ),
-    "inflate-swap": ("held", "balloon_at_most", "balloon_at_end"),
+    "inflate-swap": ("held", "balloon_at_most", "balloon_at_end", "available_at_start"),
 }  # fmt: skip
 FAR = {"inflate-swap": ("swap_in", "swap_out", "disk_reads", "minor_faults", "reclaims")}
 
@@ -34,6 +34,6 @@ async def test_counts_are_those_of_a_real_guest() -> None:
         for name in names:
             # Each of these happened, in both.
             assert found[exercise, name].says_something
-            assert found[exercise, name].factor < 4, found[exercise, name]
+            assert found[exercise, name].factor < 2.5, found[exercise, name]
     assert found["inflate-cache", "free_at_end"].modelled < 16 * MIB
     assert found["inflate-cache", "free_at_end"].real < 16 * MIB
