@@ -34,8 +34,8 @@ from aerostat.model.rows import (
 
 # What balloons left of the files in use when they gave up, in a guest of Linux 6.1.
 _SPARED_SHARE = 0.25
-# What kswapd gets done of what is reclaimed for a balloon; the driver does the rest. Seen: 0.81 to
-# 0.92 in Linux 6.1 and 6.12.
+# What kswapd gets done of what is reclaimed for a balloon; the driver does the rest. Seen: 0.87 to
+# 0.93 in Linux 6.1 and 6.12.
 _ASIDE_SHARE = 0.9
 # How much of what has to be reclaimed a driver gets until an allocation fails, and it pauses: so
 # many times what is between the min and high watermarks. Seen: 3 to 9, and at times no failure.
