@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aerostat.balloon.statistics import Tag
 from aerostat.engine.conditions import Condition
 from aerostat.engine.observation import FloatArray
 from aerostat.engine.plan import Plan, Reason
@@ -197,20 +198,28 @@ def test_promise_3_taking_is_slow_and_stops_at_harm(world: Make, scenario: Any) 
         elapsed = 0.0 if np.isnan(before.stepped) else min(host.now - before.stepped, 5.0)
         survival = plan.accounts.urgency[0] > 1
         rate = host.settings.shrink_rate * host.max_size * elapsed
-        assert (taken <= rate * (host.settings.survival_factor if survival else 1) + PAGE).all()
+        rate *= host.settings.survival_factor if survival else 1
+        # Only what lies free is taken faster.
+        free = np.nan_to_num(host.state.statistics[:, Tag.FREE_MEMORY], nan=0.0)
+        at_once = np.minimum(free, host.settings.loose_rate * host.max_size * elapsed)
+        assert (taken <= np.maximum(rate, at_once) + PAGE).all()
 
         # Requests are never stacked: one that is being fulfilled is not made larger.
         assert (taken <= 0)[plan.asked < plan.guest_size].all()
 
         since = host.now - np.minimum(before.harm_time, host.now)
-        felt = (plan.pressure >= host.settings.harm_pressure) | (since < host.settings.cooldown)
+        felt = plan.pressure >= host.settings.harm_pressure
+        felt |= since < host.settings.cooldown
         if survival:
             kept = plan.target_size >= plan.entitlement - PAGE
             assert (kept | (taken <= 0))[felt].all()
         else:
-            assert (taken[felt] <= 0).all()
+            now = plan.pressure >= np.maximum(host.settings.harm_pressure, before.pressure)
+            assert (taken[now] <= 0).all()
+            # While it cools down it gives nothing but what lies free.
+            assert (taken <= np.maximum(free, 0) + PAGE)[felt].all()
             # ... and a request that is still being fulfilled is withdrawn.
-            draining = felt & (plan.asked < plan.guest_size)
+            draining = now & (plan.asked < plan.guest_size)
             draining &= ~np.isin(plan.condition, (Condition.EXEMPT, Condition.USELESS))
             withdrawn = plan.target_size >= np.floor(plan.guest_size / PAGE) * PAGE
             assert withdrawn[draining].all()

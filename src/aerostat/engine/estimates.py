@@ -17,7 +17,7 @@ from aerostat.balloon.statistics import Tag
 from aerostat.engine.files import Files, follow_files
 from aerostat.engine.observation import BoolArray, FloatArray, Guests
 from aerostat.engine.pressure import Cause, feel
-from aerostat.engine.reserves import follow_growth, scarce
+from aerostat.engine.reserves import follow_growth, follow_rush, scarce
 from aerostat.engine.settings import Settings
 from aerostat.engine.state import State
 from aerostat.engine.trust import follow_trust
@@ -36,7 +36,11 @@ class Estimates:
     demand: FloatArray
     """Memory in use."""
     in_use: FloatArray
-    """Demand, and the least reserve of all: below this a guest suffers."""
+    """Demand, what a rush will take, and the least reserve of all: below this a guest suffers."""
+    rush: FloatArray
+    """How fast its demand grows now, bytes a second."""
+    loose: FloatArray
+    """What of it is free, and was when it was asked, bytes; 0 where it is not known."""
     growth: FloatArray
     """How far its demand grew within a reaction time, at its recent worst."""
     files: Files
@@ -87,11 +91,15 @@ def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Es
     found = files.mapped - np.nan_to_num(state.mapped, nan=0.0)
     killed = new & (statistics[:, Tag.OOM_KILLS] > state.statistics[:, Tag.OOM_KILLS])
     growth = follow_growth(state, guests, demand - found, elapsed, killed, settings)
+    rush = follow_rush(state, guests, demand - found, idle, elapsed, settings)
+    taken = np.maximum(np.where(new, guests.guest_size, state.sample_size) - guests.guest_size, 0.0)
+    loose = np.nan_to_num(statistics[:, Tag.FREE_MEMORY] - taken, nan=0.0)
     # More than it was given: its driver deflated on OOM, or it restarted.
     took_back = guests.guest_size > np.fmax(state.guest_size, state.asked) + settings.smallest_move
     scarcity = scarce(idle, settings.reserve_floor, settings)
     felt, causes = feel(state, now, guests, elapsed, scarcity, files.more, settings)
     felt = felt * trust
+    felt = np.where(took_back, np.maximum(felt, settings.harm_pressure), felt)
     since = 0.0 if np.isnan(state.stepped) else max(0.0, now - state.stepped)
     kept = state.pressure * np.exp(-since / settings.pressure_fall)
     pressure = np.maximum(felt, kept)
@@ -101,10 +109,12 @@ def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Es
         age=age,
         confidence=np.where(plausible, confidence, 0.0),
         demand=demand,
-        in_use=demand + settings.reserve_floor,
+        in_use=demand + settings.reserve_floor + rush * settings.rush_lead,
+        rush=rush,
+        loose=np.where(confidence < 1.0, 0.0, np.maximum(loose, 0.0)),
         growth=growth,
         files=files,
-        pressure=np.where(took_back, np.maximum(pressure, settings.harm_pressure), pressure),
+        pressure=pressure,
         felt=felt,
         trust=trust,
         cause=np.where(took_back & (cause == Cause.NOTHING), Cause.TOOK_BACK, cause),

@@ -4,6 +4,10 @@ A guest's **growth** is how far its demand grew within one reaction time, at its
 larger burst counts at once, and is forgotten slowly. One of which nothing is known is taken for one
 that has grown by a share of its maximum. That much should be in **reserve**.
 
+One that grows now will go on: its **rush** is how fast, and what it will take until it can be given
+more is needed as what it uses is. A guest that has run out cannot show how much more it would take,
+so it counts as going on as it did.
+
 Not all grow at once. Where there is not room for all reserves of a host beside what its guests use,
 each keeps the same part of its own: who needs memory now goes before who might.
 """
@@ -42,22 +46,46 @@ def follow_growth(
     return np.where(seconds > 0, np.maximum(kept, step * scale), before)
 
 
+def follow_rush(
+    state: State,
+    guests: Guests,
+    demand: FloatArray,
+    idle: FloatArray,
+    elapsed: FloatArray,
+    settings: Settings,
+) -> FloatArray:
+    """Return how fast each guest's demand grows now, bytes a second.
+
+    Small growth is none: demand is never quite still.
+    """
+    seconds = np.nan_to_num(elapsed, nan=0.0)
+    step = np.nan_to_num(demand - state.demand, nan=0.0)
+    step = np.where(step >= settings.rush_least * guests.max_size, step, 0.0)
+    # Samples that lie close together say little about a whole second.
+    rate = step / np.maximum(seconds, 0.5)
+    exhausted = idle < settings.reserve_floor
+    rate = np.where(exhausted, np.maximum(rate, state.rush), rate)
+    return np.minimum(np.where(seconds > 0, rate, state.rush), guests.max_size)
+
+
 def reserve(
     guests: Guests,
     accounts: Accounts,
     ledger: Ledger,
     demand: FloatArray,
     growth: FloatArray,
+    rush: FloatArray,
     settings: Settings,
 ) -> FloatArray:
     """Return what each guest should keep spare, beside all others of its host."""
-    least = settings.reserve_floor
+    least = settings.reserve_floor + rush * settings.rush_lead
     most = np.maximum(least, settings.reserve_ceiling_share * guests.max_size)
-    more = np.clip(growth, least, most) - least
+    more = np.maximum(np.minimum(growth, most) - least, 0.0)
     used = np.clip(np.nan_to_num(demand + least, nan=0.0), guests.guarantee, guests.ceiling)
     used = np.where(np.isnan(demand), guests.guest_size, used) + ledger.overhead
     hosts = len(accounts.limit)
     room = accounts.limit - accounts.reserved - np.bincount(guests.host, used, minlength=hosts)
+    room -= settings.pool_share * accounts.budget
     wanted = np.maximum(np.bincount(guests.host, more, minlength=hosts), 1.0)
     part = np.clip(room / wanted, settings.reserve_least_part, 1.0)
     return np.asarray(least + more * part[guests.host])

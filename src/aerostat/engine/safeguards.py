@@ -48,6 +48,8 @@ class Situation:
     acute: FloatArray
     harmed: BoolArray
     """The guest feels it now, or felt it within the cool-down."""
+    loose: FloatArray
+    """What of its memory is free, beyond its reserve: to lose that harms nobody."""
 
     @property
     def exempt(self) -> BoolArray:
@@ -105,7 +107,8 @@ def decide(situation: Situation, settings: Settings) -> Decision:
     move(futile & ~situation.exempt, guests.guest_size, Reason.WITHDRAW)
     # Whoever feels it, or needs about all that is left, is asked for no more.
     grows = grow > situation.asked_size
-    ease = situation.harmed & ~survival | grows & (grow <= guests.guest_size + SETTLED)
+    felt = situation.harmed & (situation.loose <= 0)
+    ease = felt & ~survival | grows & (grow <= guests.guest_size + SETTLED)
     ease &= situation.draining & ~situation.exempt & ~situation.useless
     move(ease, guests.guest_size, Reason.EASE)
     move(grows & (~ease | (grow > guests.guest_size + SETTLED)), grow, grow_reason)
@@ -236,21 +239,25 @@ def _shrinking(
 
     # Without a fresh sample, and against harm when the host itself is in danger, nothing is taken
     # below the entitlement, and nothing of that is for a reservation.
-    floor = np.where(blind | situation.harmed, targets.fair_share, 0.0)
+    felt = situation.harmed & (survival | (situation.loose <= 0))
+    floor = np.where(blind | felt, targets.fair_share, 0.0)
     # An operator's word goes as far as it says; below that other needs decide.
     floor = np.where(told, np.maximum(floor, guests.pinned), floor)
     surplus = np.maximum(permitted - np.maximum(targets.target, floor), 0.0)
     able = ~situation.exempt & ~situation.useless & ~situation.draining
     able &= situation.condition != Condition.STUCK
-    spared = able & situation.harmed & ~survival & (surplus > 0)
+    spared = able & situation.harmed & ~survival & (surplus > situation.loose)
+    surplus = np.where(spared, situation.loose, surplus)
     exact = told | need.to_the_last[host]
-    able &= ~spared & (surplus >= np.where(exact, PAGE_SIZE, settings.smallest_move))
+    able &= surplus >= np.where(exact, PAGE_SIZE, settings.smallest_move)
 
     waiting = (accounts.backed < accounts.reserved) | situation.strain.lasts(settings)
     speed = np.where(waiting, 1.0, np.clip(accounts.urgency, settings.calm_factor, 1.0))[host]
     speed = np.where(survival, settings.survival_factor, speed)
     speed = np.where(blind, settings.blind_factor, speed)
     step = settings.shrink_rate * guests.max_size * situation.elapsed * speed
+    loose = settings.loose_rate * guests.max_size * situation.elapsed
+    step = np.maximum(step, np.minimum(situation.loose, loose))
     step = np.minimum(step, feasible(situation.progress.speed_down, settings))
     take = np.where(able, np.minimum(surplus, step), 0.0)
 

@@ -18,7 +18,7 @@ class Settings:
     """``need``: guests shrink only while the host, or another guest, needs the memory. ``density``:
     idle memory is always taken; the operator's choice."""
 
-    pool_share: float = 0.02
+    pool_share: float = 0.04
     """Fraction of the budget that comfort leaves free, so that the next need is met at once
     instead of after somebody else's balloon has grown."""
 
@@ -34,6 +34,18 @@ class Settings:
 
     reserve_least_part: float = 0.2
     """Where not all reserves fit, this part of each is kept, and needs go short."""
+
+    rush_least: float = 0.02
+    """Demand that grows by less than this fraction of the maximum from one sample to the next is in
+    no rush."""
+
+    rush_lead: float = 3.0
+    """A rush is thought to go on for this long: until what is granted now is there, and a moment
+    more, since a guest that has run out is slow even at taking what it is given."""
+
+    loose_rate: float = 0.25
+    """Of memory that lies free, beyond the reserve, this fraction of the maximum may be taken in a
+    second: nobody feels that, so neither harm nor the rate of shrinking holds it up."""
 
     reaction_time: float = 2.0
     """From a guest's need to memory in its hands: a sample's age, a tick, and a deflation. The
@@ -161,7 +173,7 @@ class Settings:
     fault_cluster: int = 32 * 1024
     """What a major fault reads: eight pages (Linux's vm.page-cluster is 3)."""
 
-    worth_memory: float = 300.0
+    worth_memory: float = 600.0
     """Time constant with which the worth of files is forgotten, and so tried again."""
 
     worth_lead: float = 0.05

@@ -56,7 +56,14 @@ def step(
     keeps = spared | (condition == Condition.STUCK)
     wished = wishes.heard(guests, blind | keeps) if wishes else np.full(len(guests), np.nan)
     told = as_told(guests, wished) if wishes else guests
-    spare = reserve(guests, accounts, ledger, estimates.demand, estimates.growth, settings)
+    spare = reserve(
+        guests, accounts, ledger, estimates.demand, estimates.growth, estimates.rush, settings
+    )
+    # Whoever feels it now is asked for nothing, not even for what it says is free.
+    feels = estimates.felt >= settings.harm_pressure
+    loose = np.where(feels, 0.0, np.maximum(estimates.loose - spare, 0.0))
+    keep = np.where(spared, guests.guest_size - loose, 0.0)
+    keep = np.where(condition == Condition.STUCK, guests.guest_size, keep)
     # A guest known for bursts is in distress before it feels it: it may run out within a
     # reaction time.
     acute = estimates.trust * scarce(estimates.idle, spare, settings)
@@ -66,7 +73,7 @@ def step(
     harm_time = np.where(~harmed & plenty & ~blind, np.nan, harm_time)
     cause = np.where(acute > estimates.pressure, Cause.SCARCITY, estimates.cause)
     targets = divide(
-        accounts, ledger, strain.lid, told, estimates, spare, condition, keeps, settings
+        accounts, ledger, strain.lid, told, estimates, spare, condition, keep, settings
     )
     situation = Situation(
         elapsed=elapsed,
@@ -82,6 +89,7 @@ def step(
         distressed=(acute >= settings.distress_pressure) & (targets.want > guests.guest_size),
         acute=acute,
         harmed=spared,
+        loose=loose,
     )
     decision = decide(situation, settings)
     grants = _grants(guests, ledger, decision)

@@ -28,7 +28,7 @@ from aerostat.engine.accounts import Accounts, Ledger
 from aerostat.engine.conditions import Condition
 from aerostat.engine.estimates import Estimates
 from aerostat.engine.fill import share_out, waterfill
-from aerostat.engine.observation import BoolArray, FloatArray, Guests, IntArray
+from aerostat.engine.observation import FloatArray, Guests, IntArray
 from aerostat.engine.settings import Settings
 
 
@@ -56,13 +56,14 @@ def divide(
     estimates: Estimates,
     reserve: FloatArray,
     condition: IntArray,
-    keeps: BoolArray,
+    keep: FloatArray,
     settings: Settings,
 ) -> Targets:
     """Divide each host's budget among its guests.
 
     Guests that are left alone keep the size that they have, and the rest share what that leaves.
-    `keeps` marks guests that cannot be shrunk now; comfort ends at the host's `lid`.
+    `keep` is the size below which a guest cannot be shrunk now, 0 for none; comfort ends at the
+    host's `lid`.
     """
     useless = condition == Condition.USELESS
     movable = ~useless & (condition != Condition.EXEMPT)
@@ -97,8 +98,8 @@ def divide(
     files = estimates.demand + np.maximum(reserve, estimates.files.worth)
     files = np.where(blind | ~np.isnan(guests.pinned), 0.0, files)
     needed = pour_onto(needed, np.clip(files, low, high), budget)
-    keep = np.where(keeps, np.clip(guests.guest_size, low, high), 0.0)
-    target = pour_onto(needed, np.maximum(keep, needed), budget)
+    kept = np.where(keep > 0, np.clip(keep, low, high), 0.0)
+    target = pour_onto(needed, np.maximum(kept, needed), budget)
     comfortable = ~blind & np.isnan(guests.pinned) & (settings.mode == "need")
     brim = np.where(comfortable, high, 0.0)
     brim = np.where(useless, guests.ceiling, brim)

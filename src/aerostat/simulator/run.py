@@ -128,7 +128,7 @@ class Run:
         self._memory = self._policy.start()
         self._next_step = 0.0
         self._guarantee = world.column("guarantee")
-        self._shares = world.column("shares")
+        self._shares = world.column("weight")
         self._silent_from = world.column("silent_from")
 
     def finished(self) -> Result:

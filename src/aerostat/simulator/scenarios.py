@@ -120,7 +120,7 @@ class _Guests(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_size: Size | None = None
     swap_size: Size = Size(0)
     guarantee: Size = Size(0)
-    shares: float = 1.0
+    shares: float | None = None
     deflate_on_oom: bool = False
     reporting: bool = False
     dialect: str = "16"

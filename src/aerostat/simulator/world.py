@@ -17,6 +17,7 @@ import numpy.typing as npt
 from aerostat.engine.observation import FloatArray, IntArray
 from aerostat.errors import UsageError
 from aerostat.model.plans import Plan
+from aerostat.units import MIB
 
 BLOCK = 8192
 """Guests simulated together: enough that the policy's cost for each call is shared by many, few
@@ -53,7 +54,9 @@ class GuestSpec:
     reporting: bool = False
     """Whether it reports free pages (VIRTIO_BALLOON_F_REPORTING)."""
     guarantee: float = 0.0
-    shares: float = 1.0
+    shares: float | None = None
+    """Its weight when memory is divided; where nothing is said, its size in MiB, as the daemon has
+    it."""
     dialect: str = "16"
     """What its driver tells: a name of `aerostat.model.dialects`."""
     silent_from: float = np.inf
@@ -63,13 +66,18 @@ class GuestSpec:
     node: int = 0
     """The NUMA node where its memory is wanted."""
 
+    @property
+    def weight(self) -> float:
+        """Return its shares, those of a guest of which nothing is said included."""
+        return self.max_size / MIB if self.shares is None else self.shares
+
     def __post_init__(self) -> None:
         """Check what is not checked elsewhere. Raises `UsageError`."""
         if not 0 < self.max_size < np.inf:
             raise UsageError(f"a guest's max_size is {self.max_size}, not a number above 0")
         if not 0 <= self.guarantee <= self.max_size:
             raise UsageError("a guest's guarantee lies between 0 and its max_size")
-        if self.shares <= 0:
+        if self.shares is not None and self.shares <= 0:
             raise UsageError(f"a guest's shares are {self.shares}, not above 0")
         sizes = (self.max_size, *(plug.max_size for plug in self.plugs))
         if list(sizes) != sorted(sizes):

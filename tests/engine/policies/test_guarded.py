@@ -154,7 +154,8 @@ def wished(host: Any, *sizes: float) -> Any:
 
 
 def test_a_wish_is_not_heard_for_who_feels_it_or_is_silent_or_pinned(world: Make) -> None:
-    host = world([512, 512, 512, 512], budget=1500, settings=Settings(mode="density"))
+    settings = Settings(mode="density", loose_rate=0.0)
+    host = world([512, 512, 512, 512], budget=1500, settings=settings)
     host.run(3)
     host.stalls[1] = 1000.0
     host.silent[2] = True
@@ -168,7 +169,7 @@ def test_a_wish_is_not_heard_for_who_feels_it_or_is_silent_or_pinned(world: Make
 
 
 def test_a_move_says_whose_it_is(world: Make) -> None:
-    host = world([512, 512], budget=600)
+    host = world([512, 512], budget=600, settings=Settings(loose_rate=0.0))
     host.run(2)
     host.now += 1.0
     size = host.size / MIB

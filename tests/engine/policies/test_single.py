@@ -120,7 +120,7 @@ def test_vm0(shown: Shown, free: float, available: float, target: float) -> None
     ("overcommit", "sizes"), [(1.0, [2, 4, 6]), (1.5, [3, 6, 9]), (np.inf, [4, 8, 12])]
 )
 def test_static_sizes(shown: Shown, overcommit: float, sizes: list[float]) -> None:
-    seen = shown([4, 8, 12], budget=12, max_size=[4, 8, 12])
+    seen = shown([4, 8, 12], budget=12, max_size=[4, 8, 12], shares=[0.004, 0.008, 0.012])
     policy = Static(overcommit=overcommit)
     _, decided = policy.step(None, 0.0, *seen)
 

@@ -1,8 +1,8 @@
 """Fixed sizes, as most hosts have them: the budget divided once, or more than once.
 
-Every guest has its share of ``overcommit * budget``, weighted by its maximum and its shares, and
-at most its ceiling: with 1, sizes fit the host whatever guests do; with ``inf``, every guest has
-its full size, and the host hopes. Sizes change only when guests come or go.
+Every guest has its share of ``overcommit * budget``, and at most its ceiling: with 1, sizes fit
+the host whatever guests do; with ``inf``, every guest has its full size, and the host hopes. Sizes
+change only when guests come or go.
 """
 
 from dataclasses import dataclass
@@ -49,9 +49,7 @@ class Static:
     def boots_at(self, hosts: Hosts, guests: Guests) -> FloatArray:
         """Return the sizes that guests have from the beginning, and keep."""
         hosts, guests = hosts.sane(), guests.sane()
-        # A guest without memory has no weight, and gets nothing.
-        weight = np.maximum(guests.max_size, 1.0) * guests.shares
         left = np.maximum(hosts.budget - hosts.reserved, 0.0)
         amount = np.where(left > 0, self.overcommit * np.maximum(left, 1.0), 0.0)
-        size = waterfill(amount, guests.guarantee, guests.ceiling, weight, guests.host)
+        size = waterfill(amount, guests.guarantee, guests.ceiling, guests.shares, guests.host)
         return within_limits(size, guests)
