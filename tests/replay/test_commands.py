@@ -22,15 +22,15 @@ def test_replay_says_that_all_is_the_same(call: Call, journal: Path) -> None:
 
 
 def test_replay_with_another_policy(call: Call, journal: Path) -> None:
-    density = ("--policy", "density", "--until", "40s")
-    code, out, _ = call("replay", journal, *density, "--guest", "db")
+    static = ("--policy", "static", "--until", "40s")
+    code, out, _ = call("replay", journal, *static, "--guest", "db")
     assert code == 0
-    assert "with density, these are each guest's first decisions that would have been others" in out
+    assert "with static, these are each guest's first decisions that would have been others" in out
     assert out.count("  recorded  ") == 1
     assert "What would have followed is not known" in out
-    code, out, _ = call("replay", journal, *density, "--json")
+    code, out, _ = call("replay", journal, *static, "--json")
     told = json.loads(out)
-    assert (told["schema"], told["other"]) == (1, "density")
+    assert (told["schema"], told["other"]) == (1, "static")
     assert told["identical"] == told["compared"] == told["steps"]
     first = told["unlike_other"][0]
     assert first["one"]["target_size"] != first["other"]["target_size"]

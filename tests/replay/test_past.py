@@ -71,7 +71,7 @@ def test_what_is_missing_leaves_a_gap(past: Past) -> None:
     gaps = np.isnan(fitted)
     assert gaps.any()
     assert not gaps[0]
-    assert not gaps[-2]
+    assert not gaps[-8:].all()  # Looks are further apart than places.
     edges = np.linspace(past.since, past.until, 401)
     assert past.until - past.since > (edges[:-1][gaps].max() - edges[:-1][gaps].min()) > 0
 

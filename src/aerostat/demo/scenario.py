@@ -68,14 +68,14 @@ def varied(plan: GuestPlan, seed: int) -> GuestPlan:
 
     It does not depend on which other guests there are.
     """
-    name, steps, *rest = plan.workload
-    chance = random.Random(f"{seed} {name}")  # noqa: S311 - a script, not a secret
+    work = plan.workload
+    chance = random.Random(f"{seed} {work.name}")  # noqa: S311 - a script, not a secret
     shift, scale = chance.uniform(0.0, 1.5), chance.uniform(0.95, 1.05)
     moved = (
         step._replace(at=step.at + shift if step.at else 0.0, hold=int(step.hold * scale))
-        for step in steps
+        for step in work.steps
     )
-    return plan._replace(workload=Workload(name, tuple(moved), *rest))
+    return plan._replace(workload=work._replace(steps=tuple(moved)))
 
 
 class Setting(NamedTuple):
