@@ -53,6 +53,10 @@ trial: env lab ## ten minutes of eight real guests, two of them hostile; a repor
 compare: env lab ## our policy against MOM's and Proxmox's on the same real guests; a report in build/comparison
 	@$(BIN)/python -m aerostat.testing.trials.comparison $(ARGS)
 
+.PHONY: calibrate
+calibrate: env lab-uml ## the model of guests held against real Linux, by counts; a report in build/calibration
+	@$(BIN)/python -m aerostat.testing.trials.calibration $(ARGS)
+
 .PHONY: simulate
 simulate: env ## all policies on all families of modelled guests; a report in build/simulation
 	@$(BIN)/aerostat simulate all --policy all --seeds 101-102 --dialect 16,10,6 \

@@ -71,15 +71,21 @@ def _squeezed() -> Stage:
 
 
 def takes_slowly(policy: Policy) -> None:
-    """Check the rate at which guests are shrunk, four times as high where the host is in danger."""
+    """Check the rate at which guests are shrunk: by what they use slowly, by what lies free faster.
+
+    The first is four times as high where the host is in danger.
+    """
     stage = Stage([[2048, 2048, 2048]], [3600])
     player = Player(policy, stage)
-    held_back = _SETTINGS.shrink_rate * min(policy.interval, _SETTINGS.longest_tick)
+    elapsed = min(policy.interval, _SETTINGS.longest_tick)
+    held_back, at_once = _SETTINGS.shrink_rate * elapsed, _SETTINGS.loose_rate * elapsed
     for turn in range(4):
         stage.use[turn % 3] = 0.85 * stage.max_size[0]
         for step in player.play(10):
             urgent = step.shown.guests.held.sum() > stage.budget[0]
             most = held_back * stage.max_size * (_SETTINGS.survival_factor if urgent else 1.0)
+            free = np.nan_to_num(step.shown.guests.statistics[:, Tag.FREE_MEMORY], nan=0.0)
+            most = np.maximum(most, np.minimum(free, at_once * stage.max_size))
             fast = step.taken > most + _DROP
             if fast.any():
                 share = float((step.taken / stage.max_size).max())
