@@ -93,6 +93,10 @@ def follow_files(
     mapped, faulted = _mapped(state, guests, statistics, idle, new & scarce, made, settings)
     more_read = np.where(scarce, np.maximum(more - faulted, 0.0), 0.0)
     worth, floor = _worth(state, guests, idle, more_read, floor, seconds, settings)
+    # Where nobody counts what it reads, a cache may be worth all that it is.
+    unseen = np.isnan(guests.block_reads) & np.isnan(state.block_reads)
+    caches = np.nan_to_num(statistics[:, Tag.DISK_CACHES], nan=0.0)
+    worth = np.where(unseen, np.maximum(worth, caches), worth)
     return Files(
         idle=np.maximum(idle - mapped, 0.0),
         mapped=mapped,
