@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click import Context
 
 from aerostat.cli import simulating
 from aerostat.cli.simulate import command
@@ -44,8 +45,8 @@ def test_command_lines_that_are_shown_are_understood(
     monkeypatch.chdir(ROOT)
     for words in shown(page):
         # As below `aerostat`: the command keeps the names of its help from the first time.
-        names = {"help_option_names": ["-h", "--help"]}
-        with command.make_context("simulate", list(words), **names) as context:
+        above = Context(command, help_option_names=["-h", "--help"])
+        with command.make_context("simulate", list(words), parent=above) as context:
             given = dict(context.params)
         if given["scenario"] is None:
             continue
