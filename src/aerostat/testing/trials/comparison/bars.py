@@ -53,7 +53,7 @@ class Bars:
         return [
             f'<path d="M{_LEFT} {self._y(value)}H{_WIDTH}" class="grid"/>'
             f'<text x="{_LEFT - 6}" y="{self._y(value) + 4}" text-anchor="end">'
-            f"{value:.3g}{self.unit}</text>"
+            f"{_short(value)}{self.unit}</text>"
             for value in values
         ]
 
@@ -95,3 +95,8 @@ def sheet(pictures: Sequence[Bars]) -> str:
         + "\n".join(parts)
         + "</svg>\n"
     )
+
+
+def _short(value: float) -> str:
+    """Return a number with three digits that count, and never as a power of ten."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
