@@ -89,7 +89,9 @@ async def test_the_idle_give_and_the_hungry_get(house: House, manager_of: MakeMa
     await manager.start()
     assert permitted(manager.latest) > BUDGET
     tight = await manager.snapshot(lambda now: permitted(now) <= BUDGET)
-    for name in house:
+    # What is free in these is enough. The third has files in its memory, and nobody counts what it
+    # reads of them, so it keeps them while it may.
+    for name in ("idle", "hungry"):
         assert guest_size(tight, name) < SIZE
 
     await grow(house["hungry"], WANTED)
