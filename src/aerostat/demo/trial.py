@@ -33,6 +33,8 @@ from aerostat.units import format_size
 
 # Two boot at once: more gain nothing on a small machine, and time out on a very small one.
 _BOOTING = 2
+_NEWS_OF_A_DEVICE = 0.5
+"""Seconds for which the end of a guest may be heard before that of the device it died of."""
 _LIBRARY = "library"
 
 Say = Callable[[str], None]
@@ -200,6 +202,8 @@ class Trial:
         serves = asyncio.create_task(device.exited())
         try:
             await asyncio.wait({lives, serves}, return_when=asyncio.FIRST_COMPLETED)
+            # A guest may die of a device's death (SIGPIPE), and be seen to end before it.
+            await asyncio.wait({serves}, timeout=_NEWS_OF_A_DEVICE)
             if interrupts.urged.is_set():
                 return  # it was killed on purpose
             if serves.done():

@@ -6,6 +6,7 @@ Touches processes and the run directory.
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -55,9 +56,12 @@ class LabProcess:
         await self.kill()
 
     async def _terminate(self) -> None:
-        """Ask the process to end by SIGTERM. Never for a user-mode Linux."""
+        """Ask the process to end by SIGTERM. Never for a user-mode Linux.
+
+        Not by asyncio's `terminate`, which polls, and takes the exit status from who waits for it.
+        """
         assert self._process is not None
-        self._process.terminate()
+        os.kill(self._process.pid, signal.SIGTERM)
 
     async def kill(self) -> None:
         """End the process at once, and all that it forked."""
