@@ -1,8 +1,8 @@
 """What each guest needs and how it fares, from what its driver says.
 
-Four estimates a guest: its **demand** (memory in use), its **reserve** (what it must keep spare:
-how far its demand grew within one reaction time), what its **files** are worth, and its
-**pressure** (0 to 1). Each is graded by what the guest sends: see `aerostat.engine.files` and
+Four estimates a guest: its **demand** (memory in use), its **growth** (how far that grew within one
+reaction time, of which its reserve is made), what its **files** are worth, and its **pressure** (0
+to 1). Each is graded by what the guest sends: see `aerostat.engine.files` and
 `aerostat.engine.pressure`.
 
 The total that a guest reports falls with the balloon on some configurations and not on others, so
@@ -91,13 +91,14 @@ def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Es
     found = files.mapped - np.nan_to_num(state.mapped, nan=0.0)
     killed = new & (statistics[:, Tag.OOM_KILLS] > state.statistics[:, Tag.OOM_KILLS])
     growth = follow_growth(state, guests, demand - found, elapsed, killed, settings)
-    rush = follow_rush(state, guests, demand - found, idle, elapsed, settings)
-    taken = np.maximum(np.where(new, guests.guest_size, state.sample_size) - guests.guest_size, 0.0)
+    rush = follow_rush(state, guests, demand - found, elapsed, settings)
+    sample_size = np.where(new, guests.guest_size, state.sample_size)
+    taken = np.maximum(sample_size - guests.guest_size, 0.0)
     loose = np.nan_to_num(statistics[:, Tag.FREE_MEMORY] - taken, nan=0.0)
     # More than it was given: its driver deflated on OOM, or it restarted.
     took_back = guests.guest_size > np.fmax(state.guest_size, state.asked) + settings.smallest_move
     scarcity = scarce(idle, settings.reserve_floor, settings)
-    felt, causes = feel(state, now, guests, elapsed, scarcity, files.more, settings)
+    felt, causes = feel(state, now, guests, statistics, elapsed, scarcity, files.more, settings)
     felt = felt * trust
     felt = np.where(took_back, np.maximum(felt, settings.harm_pressure), felt)
     since = 0.0 if np.isnan(state.stepped) else max(0.0, now - state.stepped)
@@ -120,7 +121,7 @@ def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Es
         cause=np.where(took_back & (cause == Cause.NOTHING), Cause.TOOK_BACK, cause),
         statistics=statistics,
         sample_time=sample_time,
-        sample_size=np.where(new, guests.guest_size, state.sample_size),
+        sample_size=sample_size,
     )
 
 

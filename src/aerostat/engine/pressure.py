@@ -38,6 +38,7 @@ def feel(
     state: State,
     now: float,
     guests: Guests,
+    statistics: FloatArray,
     elapsed: FloatArray,
     scarcity: FloatArray,
     reads: FloatArray,
@@ -45,8 +46,9 @@ def feel(
 ) -> tuple[FloatArray, FloatArray]:
     """Return the pressure that shows now, and its cause.
 
-    `elapsed` is since the last sample, NaN where there is no new one; `reads` is how much more
-    than usual each guest reads from its disks, bytes a second.
+    `statistics` are the last plausible ones, `elapsed` is since those before, NaN where there are
+    no new ones; `reads` is how much more than usual each guest reads from its disks, bytes a
+    second.
     """
     # A balloon that grows into page cache reclaims it directly, on the guest's account: for each
     # 32 pages (SWAP_CLUSTER_MAX) at most a stall. That is put down to us, and is no harm; of the
@@ -55,7 +57,7 @@ def feel(
     our_reclaim = 2.0 * taken
     our_stalls = taken / (32 * PAGE_SIZE)
     # The counter's step is 0 where it is absent, went backwards (a reboot) or is not new.
-    steps = guests.statistics - state.statistics
+    steps = statistics - state.statistics
     per_second = 1.0 / np.where(elapsed > 0, elapsed, np.inf)
 
     def rate(tag: Tag, less: FloatArray | float = 0.0) -> FloatArray:

@@ -5,8 +5,7 @@ larger burst counts at once, and is forgotten slowly. One of which nothing is kn
 that has grown by a share of its maximum. That much should be in **reserve**.
 
 One that grows now will go on: its **rush** is how fast, and what it will take until it can be given
-more is needed as what it uses is. A guest that has run out cannot show how much more it would take,
-so it counts as going on as it did.
+more is needed as what it uses is.
 
 Not all grow at once. Where there is not room for all reserves of a host beside what its guests use,
 each keeps the same part of its own: who needs memory now goes before who might.
@@ -50,11 +49,10 @@ def follow_rush(
     state: State,
     guests: Guests,
     demand: FloatArray,
-    idle: FloatArray,
     elapsed: FloatArray,
     settings: Settings,
 ) -> FloatArray:
-    """Return how fast each guest's demand grows now, bytes a second.
+    """Return how fast each guest's demand grows now, bytes a second; 0 where nothing is new.
 
     Small growth is none: demand is never quite still.
     """
@@ -63,9 +61,7 @@ def follow_rush(
     step = np.where(step >= settings.rush_least * guests.max_size, step, 0.0)
     # Samples that lie close together say little about a whole second.
     rate = step / np.maximum(seconds, 0.5)
-    exhausted = idle < settings.reserve_floor
-    rate = np.where(exhausted, np.maximum(rate, state.rush), rate)
-    return np.minimum(np.where(seconds > 0, rate, state.rush), guests.max_size)
+    return np.minimum(np.where(seconds > 0, rate, 0.0), guests.max_size)
 
 
 def reserve(

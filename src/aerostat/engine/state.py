@@ -51,8 +51,6 @@ class State:
     """Memory in use that the guest could not give without harm."""
     growth: FloatArray
     """Bytes by which demand grew within one reaction time, at its recent worst."""
-    rush: FloatArray
-    """How fast demand grew when that was last seen, bytes a second."""
     mapped: FloatArray
     """Files in constant use, as far as they are known, bytes: part of the demand."""
     programs: FloatArray
@@ -178,7 +176,7 @@ COLUMNS = tuple(
     field.name for field in fields(State) if field.name not in {"keys", "hosts", "stepped"}
 )
 _FROM_ZERO = {
-    "rush", "pressure", "granted", "overhead", "cause", "host_strain", "host_backed",
+    "pressure", "granted", "overhead", "cause", "host_strain", "host_backed",
 }  # fmt: skip
 
 

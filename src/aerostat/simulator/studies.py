@@ -7,7 +7,7 @@ machines can each do some of them.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, as_completed
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ import numpy as np
 from aerostat import __version__
 from aerostat.daemon.policies import find
 from aerostat.errors import UsageError
+from aerostat.simulator import sweep
 from aerostat.simulator.density import density
 from aerostat.simulator.report import palette
 from aerostat.simulator.report.rows import Part, Recorded, Row, Study
@@ -80,7 +81,7 @@ class Wanted:
             for dialect in self.dialects
             for family in _scenario(self.scenario).families
         ]
-        return every[self.shard.number - 1 :: self.shard.of]
+        return list(sweep.shard(every, self.shard.number, self.shard.of))
 
     def samplings(self) -> Iterator[tuple[float, float]]:
         """Yield which losses and delays are compared: one of both varies, the other is least."""
@@ -275,16 +276,12 @@ class _Work:
         names = {
             future: f"{job[1].family}, {job[2]}" for future, job in zip(futures, jobs, strict=True)
         }
-        try:
-            for future in as_completed(futures):
-                future.result()
-                self._done += 1
-                self._progress(self._done, self._total, names[future])
-        except BaseException:
-            for future in futures:
-                future.cancel()
-            raise
-        return [future.result() for future in futures]
+
+        def told(future: Future[Found]) -> None:
+            self._done += 1
+            self._progress(self._done, self._total, names[future])
+
+        return sweep.in_order(futures, told)
 
 
 def _crowd(rows: Sequence[Row]) -> int:

@@ -8,6 +8,7 @@ does it: serially, in a `ProcessPoolExecutor`, or on a cluster through Dask's
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass
+from itertools import count
 from typing import TypeVar
 
 from aerostat.daemon.policies import find
@@ -69,12 +70,24 @@ def shard(tasks: Sequence[T], number: int, of: int) -> Sequence[T]:
 def _spread(
     tasks: Sequence[Task], executor: Executor, progress: Progress | None
 ) -> list[tuple[Row, ...]]:
-    futures: list[Future[tuple[Row, ...]]] = [executor.submit(Task.rows, task) for task in tasks]
+    finished = count(1)
+
+    def told(_: Future[tuple[Row, ...]]) -> None:
+        if progress is not None:
+            progress(next(finished), len(tasks))
+
+    return in_order([executor.submit(Task.rows, task) for task in tasks], told)
+
+
+def in_order(futures: Sequence[Future[T]], told: Callable[[Future[T]], None]) -> list[T]:
+    """Return what these come to, in their order; `told` is called with each as it is done.
+
+    Raises what one of them raises; those that have not begun are given up then.
+    """
     try:
-        for done, future in enumerate(as_completed(futures), start=1):
+        for future in as_completed(futures):
             future.result()
-            if progress is not None:
-                progress(done, len(tasks))
+            told(future)
     except BaseException:
         for future in futures:
             future.cancel()
