@@ -21,9 +21,16 @@ def test_a_guest_of_today() -> None:
     assert (wanted.guest.socket, wanted.guest.size) == ("/run/a.vhost", 256 * MIB)
     assert (wanted.guest.name, wanted.guest.swap_size, wanted.console) == ("db", 64 * MIB, 7)
     assert wanted.guest.scattered
+    assert not wanted.guest.reconnects
     assert len(wanted.guest.tags) == 16
     features = wanted.guest.driver.features
     assert all(has(features, bit) for bit in (STATS_VQ, DEFLATE_ON_OOM, PAGE_REPORTING, VERSION_1))
+
+
+def test_a_guest_that_waits_for_its_next_device() -> None:
+    wanted = parse([*NEEDED, "--reconnect"])
+    assert wanted.guest is not None
+    assert wanted.guest.reconnects
 
 
 @pytest.mark.parametrize("byteorder", ["little", "big"])

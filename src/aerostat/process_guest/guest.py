@@ -12,7 +12,7 @@ from aerostat.balloon.abi import DEFLATE_ON_OOM, PAGE_REPORTING, PAGE_SIZE
 from aerostat.balloon.driver_features import DEFAULT_FEATURES
 from aerostat.balloon.statistics import Tag
 from aerostat.device.loop import Loop, Timer
-from aerostat.errors import AerostatError, UsageError
+from aerostat.errors import AerostatError, LinkError, UsageError
 from aerostat.model.workload import Workload
 from aerostat.process_guest.console import Console
 from aerostat.process_guest.interface import DriverOptions, State
@@ -33,13 +33,16 @@ RELEASE = "modelled"
 _TICK, _STILL_TICK, _SHORT_TICK = 0.1, 0.5, 0.01
 # A guest that was stopped for longer does not make up for it.
 _LONGEST_TICK = 1.0
+# How often a guest that waits for its device looks for it.
+_RECONNECT_EVERY = 0.1
 
 
 class GuestOptions(NamedTuple):
     """What a guest is: its device's `socket`, bytes of memory and swap, its driver and its ways.
 
     `tags` are the statistics that its driver knows of. `scattered` memory is that of a guest that
-    has run for years. `workload` is played from the start.
+    has run for years. `workload` is played from the start. One that `reconnects` waits for another
+    device where it loses the one it had, and goes on where it was.
     """
 
     socket: str
@@ -51,12 +54,14 @@ class GuestOptions(NamedTuple):
     scattered: bool = False
     seed: int = 0
     workload: Workload | None = None
+    reconnects: bool = False
 
 
 class Guest:
-    """A guest on an event loop, which it stops when its device or its console's other end is gone.
+    """A guest on an event loop, which it stops when its console's other end is gone, or its device.
 
-    `error` says why, if it was not asked to end.
+    `error` says why, if it was not asked to end. What it does without a device it does alone: with
+    the balloon that it had.
     """
 
     def __init__(self, loop: Loop, options: GuestOptions, console: socket.socket | None) -> None:
@@ -64,6 +69,9 @@ class Guest:
             raise UsageError("a guest's size is whole pages of 4096 bytes")
         self.error: AerostatError | None = None
         self._loop = loop
+        self._reconnects = options.reconnects
+        self._reconnection: Timer | None = None
+        self._is_up = False
         self._memory = GuestMemoryFile([(0, options.size)])
         self._pages = Pages(
             self._memory.memory.regions[0].view, scattered=options.scattered, seed=options.seed
@@ -83,6 +91,8 @@ class Guest:
     def close(self) -> None:
         """Let go of everything."""
         self._tick.cancel()
+        if self._reconnection is not None:
+            self._reconnection.cancel()
         self.link.close()
         self._pages.release()
         self._memory.close()
@@ -125,11 +135,24 @@ class Guest:
             driver = self.link.driver
             assert driver is not None
             self.kernel.state.deflate_on_oom[:] = has(driver.features, DEFLATE_ON_OOM)
-            if self._console is not None:
-                self._console.hello({"release": RELEASE})
+            self._say_hello()
         elif state is State.LOST:
-            self.error = self.link.error
+            error = self.link.error
+            if self._reconnects and self._is_up and _may_come_back(error):
+                self._reconnection = self._loop.call_later(_RECONNECT_EVERY, self._reconnect)
+                return
+            self.error = error
             self._loop.stop()
+
+    def _say_hello(self) -> None:
+        """Say on the console that the guest is up; once, whatever becomes of its devices."""
+        if self._console is not None and not self._is_up:
+            self._console.hello({"release": RELEASE})
+        self._is_up = True
+
+    def _reconnect(self) -> None:
+        self._reconnection = None
+        self.link.reconnect()
 
     # The console
 
@@ -175,6 +198,10 @@ class Guest:
 
     def _end_worker(self, name: str) -> None:
         self.kernel.programs.end(name)
+
+
+def _may_come_back(error: AerostatError | None) -> bool:
+    return isinstance(error, LinkError) and error.retryable
 
 
 def run(options: GuestOptions, console: socket.socket | None) -> AerostatError | None:

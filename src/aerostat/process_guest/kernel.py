@@ -110,8 +110,10 @@ class Kernel:
     # What programs and those who watch them ask for
 
     def damaged(self) -> int:
-        """Look at all that programs have; return how many pages are not as they were written."""
-        return self._pages.damaged(self._pages.of(Owner.PROGRAMS))
+        """Look at all that is in use; return how many pages are not as they were written."""
+        kernel = self._pages.of(Owner.KERNEL)[RESERVED_SIZE // PAGE_SIZE :]
+        used = (kernel, self._pages.of(Owner.PROGRAMS), self._pages.of(Owner.FILES))
+        return sum(map(self._pages.damaged, used))
 
     @property
     def held(self) -> int:

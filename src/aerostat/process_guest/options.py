@@ -34,6 +34,7 @@ Be a guest: a process whose memory is shared with a balloon device, and whose ke
   --seed NUMBER          of that order
   --no-free-page-reporting
                          do not tell the device which pages are free
+  --reconnect            wait for another device where one is lost, and go on where it was
   --help                 show this
 
   --nursery FD           be a nursery instead: start guests when told so on this socket
@@ -41,7 +42,7 @@ Be a guest: a process whose memory is shared with a balloon device, and whose ke
 
 _LONG = [
     *("socket=", "size=", "name=", "swap=", "workload=", "console=", "peer=", "byteorder="),
-    *("scattered", "seed=", "no-free-page-reporting", "help", "nursery="),
+    *("scattered", "seed=", "no-free-page-reporting", "reconnect", "help", "nursery="),
 ]
 
 # The statistics of 2009: virtio's first six.
@@ -90,6 +91,7 @@ def _guest(given: dict[str, str]) -> GuestOptions:
         scattered="--scattered" in given,
         seed=_number(given, "--seed", 0),
         workload=_workload(given["--workload"]) if "--workload" in given else None,
+        reconnects="--reconnect" in given,
     )
 
 

@@ -106,6 +106,23 @@ async def test_it_ends_with_its_device_and_alone(house: Laboratory) -> None:
         await left.counters()
 
 
+async def test_it_waits_for_its_next_device(house: Laboratory) -> None:
+    guest = await house.start_process_guest("guest", SIZE, options=["--reconnect"])
+    await guest.command("hold", worker="held", size=16 * MIB)
+    device = house.devices[0]
+    with ControlClient(device.control) as control:
+        await resize(control, 72 * MIB)
+    await device.kill()
+    held = await guest.command("check")
+    assert (held["held"], held["damaged"]) == (16 * MIB, 0)
+    await device.start()
+    with ControlClient(device.control) as control:
+        control.wait_until(lambda: control.sample()["fresh"])
+        await resize(control, 68 * MIB)
+        await resize(control, SIZE)
+    assert (await guest.command("check"))["damaged"] == 0
+
+
 async def test_what_is_wrong_is_said(house: Laboratory) -> None:
     with pytest.raises(LinkError, match="--peer is 2009"):
         await house.start_process_guest("guest", SIZE, options=["--peer", "1999"])

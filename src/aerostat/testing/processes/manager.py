@@ -33,8 +33,8 @@ class ManagerProcess(LabProcess):
 
     `budget` is in bytes, `interval` in seconds. `settings` are lines for the top of its
     configuration file, `connectors` tables for its end, in place of the one that finds all
-    sockets in `directory`. Started again, or another one of the same directory, it carries on from
-    the state that it left.
+    sockets in `directory`. Started again, or another one of the same directory and `name`, it
+    carries on from the state that it left.
     """
 
     def __init__(
@@ -46,8 +46,9 @@ class ManagerProcess(LabProcess):
         interval: float = 0.25,
         settings: str = "",
         connectors: str = "",
+        name: str = "manager",
     ) -> None:
-        super().__init__("manager", directory=directory)
+        super().__init__(name, directory=directory)
         self.budget = budget
         self.manage = manage
         self.interval = interval
@@ -55,8 +56,8 @@ class ManagerProcess(LabProcess):
         self.connectors = connectors
         self.snapshots: list[Snapshot] = []
         """One a tick, since the start."""
-        self._socket = directory / "manager.api"
-        self._state = directory / "manager.state"
+        self._socket = directory / f"{name}.api"
+        self._state = directory / f"{name}.state"
         self._ended = False
         self._new = asyncio.Condition()
         self._reader: asyncio.Task[None] | None = None
@@ -73,7 +74,7 @@ class ManagerProcess(LabProcess):
 
     async def start(self, within: float = 30.0) -> None:
         """Start, and return after the first tick. Raises `LinkError`."""
-        config = self.directory / "manager.toml"
+        config = self.directory / f"{self.name}.toml"
         state = f'state_directory = "{self._state}"'
         config.write_text(f"{self.settings}\n{state}\n{self.connectors}\n")
         self.snapshots.clear()
