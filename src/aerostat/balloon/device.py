@@ -48,7 +48,7 @@ from aerostat.balloon.statistics import ENTRY_SIZE, MAX_ENTRIES, Byteorder, pars
 from aerostat.errors import UsageError
 from aerostat.virtio.chain import Chain
 from aerostat.virtio.features import RING_INDIRECT_DESC, VERSION_1, bit, has
-from aerostat.virtio.split_ring import SplitRing
+from aerostat.virtio.ring import DeviceSide
 
 __all__ = [
     "BUDGET",
@@ -185,7 +185,7 @@ class BalloonDevice:
 
     # Queues coming and going
 
-    def start(self, queue: Queue, ring: SplitRing) -> None:
+    def start(self, queue: Queue, ring: DeviceSide) -> None:
         """Serve `queue` from `ring`, which is now ours to release. It may have chains already."""
         if queue is Queue.HINT:
             raise UsageError(f"not implemented: the {queue.name} queue")
@@ -194,7 +194,7 @@ class BalloonDevice:
         self._lanes[queue] = Lane(ring, self.counters)
 
     def stop(self, queue: Queue) -> int:
-        """Stop `queue`, release its ring, and return the index to start it from again.
+        """Stop `queue`, release its ring, and return the base to start it from again.
 
         A chain not given back, such as the held statistics buffer, is taken again then. A queue
         that is not running begins at 0.
@@ -208,7 +208,7 @@ class BalloonDevice:
                 self._put_back = self._latest
         self._notify.discard(queue)
         lane.ring.release()
-        return lane.ring.next_avail
+        return lane.ring.base
 
     def reset(self) -> ActualChanged | None:
         """Go back to the beginning, as the driver asks: no queues, no features, an empty balloon.
@@ -234,7 +234,7 @@ class BalloonDevice:
         self.negotiated, self.config.poison_val = features, poison_val
         return changed
 
-    def ring(self, queue: Queue) -> SplitRing | None:
+    def ring(self, queue: Queue) -> DeviceSide | None:
         """Return the ring that serves `queue`, to rebind it; None if it is not running."""
         lane = self._lanes.get(queue)
         return lane.ring if lane else None

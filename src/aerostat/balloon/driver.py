@@ -63,10 +63,9 @@ from aerostat.balloon.driver_pages import MAX_PFN, PageAccount, pack_pages
 from aerostat.balloon.driver_phase import Phase, follow
 from aerostat.balloon.driver_statistics import Answers
 from aerostat.errors import UsageError
-from aerostat.virtio.driver_ring import DriverRing
 from aerostat.virtio.features import VERSION_1, has
 from aerostat.virtio.memory import Byteorder, GuestMemory
-from aerostat.virtio.split_ring import BrokenRing
+from aerostat.virtio.ring import BrokenRing, DriverSide
 
 #: Page numbers of 4096 bytes in one request, as many as Linux sends.
 DEFAULT_BATCH = 256
@@ -132,7 +131,7 @@ class BalloonDriver:
         return sum(space.size for space in self._spaces.values())
 
     def attach(
-        self, memory: GuestMemory, rings: Mapping[Queue, DriverRing], arena: int, arena_size: int
+        self, memory: GuestMemory, rings: Mapping[Queue, DriverSide], arena: int, arena_size: int
     ) -> None:
         """Take a ring for each queue, and `arena_size` bytes at address `arena`, 16-aligned.
 

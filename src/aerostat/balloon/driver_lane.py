@@ -1,6 +1,6 @@
 """One queue of a balloon driver: its ring, its buffer, and the one request that it has out.
 
-Touches guest memory: its buffer, and its ring through `DriverRing`. Runs inside guests. A driver
+Touches guest memory: its buffer, and its ring through `DriverSide`. Runs inside guests. A driver
 has one request at a time on each queue, as Linux's has: 256 pages a request are enough, and on
 the statistics queue more are forbidden (virtio 1.2, 5.5.6.3.1).
 """
@@ -15,10 +15,9 @@ from aerostat.balloon.driver_features import queues_of
 from aerostat.balloon.driver_pages import PFN_SIZE
 from aerostat.balloon.statistics import ENTRY_SIZE
 from aerostat.virtio.chain import DESCRIPTOR_SIZE
-from aerostat.virtio.driver_ring import DriverRing
 from aerostat.virtio.features import RING_INDIRECT_DESC, has
 from aerostat.virtio.memory import GuestMemory
-from aerostat.virtio.split_ring import BrokenRing
+from aerostat.virtio.ring import BrokenRing, DriverSide
 
 #: Ranges in one report of free pages, as many as Linux sends.
 MAX_REPORT = 32
@@ -66,7 +65,7 @@ class Lane(Generic[Request]):
 
     __slots__ = ("_buffer", "_memory", "_notify", "_table", "problem", "request", "ring")
 
-    def __init__(self, memory: GuestMemory, ring: DriverRing, address: int, space: Space) -> None:
+    def __init__(self, memory: GuestMemory, ring: DriverSide, address: int, space: Space) -> None:
         self.ring = ring
         self.request: Request | None = None
         self.problem = ""

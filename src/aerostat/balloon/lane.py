@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from aerostat.balloon.pages import Range
 from aerostat.virtio.chain import MAX_READ, BadChain, Chain
 from aerostat.virtio.memory import BadAddress
-from aerostat.virtio.split_ring import BrokenRing, SplitRing
+from aerostat.virtio.ring import BrokenRing, DeviceSide
 
 #: What is counted, all of it a guest's doing.
 COUNTERS = (
@@ -37,7 +37,7 @@ class Lane:
 
     __slots__ = ("_counters", "_next", "_steps", "awaited", "broken", "chain", "ring")
 
-    def __init__(self, ring: SplitRing, counters: dict[str, int]) -> None:
+    def __init__(self, ring: DeviceSide, counters: dict[str, int]) -> None:
         self.ring = ring
         self.broken = False
         self.chain: Chain | None = None
@@ -68,7 +68,7 @@ class Lane:
     def waiting(self) -> bool:
         """Whether the ring has a chain to take."""
         try:
-            return not self.broken and self.ring.pending > 0
+            return not self.broken and self.ring.waiting
         except BrokenRing:
             self._break()
             return False

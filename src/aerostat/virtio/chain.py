@@ -1,7 +1,7 @@
 """Descriptor chains: from a head in the descriptor table to the buffers it stands for.
 
 Implements virtio 1.2, 2.7.5 (the descriptor table) and 2.7.5.3 (indirect descriptors) for the
-device. Reads guest memory, never writes it.
+device. Lists of packed rings are `packed_ring`'s. Reads guest memory, never writes it.
 
 Everything in a descriptor is the guest's word: each one is copied out once, whole, and decoded
 from the copy, since the guest may change it between two looks. Lengths and addresses are not
@@ -101,7 +101,7 @@ def walk(
             if nested or not indirect or flags & NEXT:
                 raise BadChain(head, "an indirect table that is nested, continued or not agreed")
             # WRITE means nothing here and must be ignored (2.7.5.3.2).
-            descriptors = _copy_table(memory, head, address, length)
+            descriptors = copy_table(memory, head, address, length)
             size = length // DESCRIPTOR_SIZE
             index, steps, nested = 0, 0, True
             continue
@@ -117,7 +117,8 @@ def walk(
         index = following
 
 
-def _copy_table(memory: GuestMemory, head: int, address: int, length: int) -> bytes:
+def copy_table(memory: GuestMemory, head: int, address: int, length: int) -> bytes:
+    """Return a copy of the indirect table of the chain at `head`. Raises `BadChain`."""
     count, rest = divmod(length, DESCRIPTOR_SIZE)
     if rest or not 0 < count <= MAX_TABLE_DESCRIPTORS:
         raise BadChain(head, f"an indirect table of {length} bytes")

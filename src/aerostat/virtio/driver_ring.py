@@ -1,8 +1,7 @@
 """The driver's side of a split virtqueue (virtio 1.2, section 2.7).
 
 Touches the ring and the indirect tables that it is given places for, in guest memory, and nothing
-else; whoever owns the notifications sends them. Runs inside guests. Packed rings (2.8) would be a
-room beside this one.
+else; whoever owns the x
 
 The device is not trusted: what it gives back must be what it has, or the ring is broken for good.
 
@@ -20,46 +19,28 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from itertools import islice
-from typing import NamedTuple
 
 from aerostat.errors import UsageError
 from aerostat.virtio.chain import DESCRIPTOR_SIZE, DESCRIPTORS, INDIRECT, NEXT, WRITE
 from aerostat.virtio.memory import Byteorder, GuestMemory
+from aerostat.virtio.ring import (
+    MAX_SIZE,
+    BrokenRing,
+    Buffer,
+    RingLayout,
+    Used,
+    check_buffers,
+)
 from aerostat.virtio.split_ring import (
     INDEX,
-    MAX_SIZE,
     RING,
     USED_ELEMENT_SIZE,
     USED_ELEMENTS,
     USED_HEADER_SIZE,
-    BrokenRing,
     areas,
 )
 
-Buffer = tuple[int, int]  # address, length in bytes
-
-_MAX_LENGTH = 0xFFFFFFFF  # of a buffer
-_MAX_CHAIN = 1 << 32  # bytes of all buffers of a chain (2.7.5.2)
-
-
-class RingLayout(NamedTuple):
-    """The guest addresses of a ring's three areas, and of the first byte after them."""
-
-    desc: int
-    avail: int
-    used: int
-    end: int
-
-
-class Used(NamedTuple):
-    """A chain that the device gave back, and the bytes that it says it wrote.
-
-    Nothing is to be made of `written` before it is compared with the buffer; legacy devices say
-    anything there.
-    """
-
-    head: int
-    written: int
+__all__ = ["DriverRing", "RingLayout", "Used", "lay_out"]
 
 
 def lay_out(address: int, size: int, align: int = 4) -> RingLayout:
@@ -141,6 +122,14 @@ class DriverRing:
         return bool(self._problem)
 
     @property
+    def base(self) -> int:
+        """The index after the last buffer that the device used.
+
+        A device that uses buffers in order, as a balloon does, starts again from there.
+        """
+        return self._used.acquire(INDEX)
+
+    @property
     def next_head(self) -> int:
         """The head of the chain that `add` makes next. Raises `UsageError` when full."""
         if not self._free:
@@ -172,12 +161,7 @@ class DriverRing:
         return indices[0]
 
     def _check(self, buffers: list[tuple[int, int, int]]) -> None:
-        # However it is described, no chain may be longer than the ring (2.7.5.3.1).
-        if not 0 < len(buffers) <= self.size:
-            raise UsageError(f"a chain of {len(buffers)} in a ring of {self.size}")
-        lengths = [length for _, length, _ in buffers]
-        if not 0 <= min(lengths) <= max(lengths) <= _MAX_LENGTH or sum(lengths) > _MAX_CHAIN:
-            raise UsageError(f"a chain of {sum(lengths)} bytes")
+        check_buffers(self.size, [length for _, length, _ in buffers])
 
     def _describe(
         self, table: int, buffers: list[tuple[int, int, int]], indices: Iterable[int]

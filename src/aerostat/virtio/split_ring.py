@@ -9,20 +9,16 @@ from __future__ import annotations
 
 from struct import Struct
 
-from aerostat.errors import PeerError
 from aerostat.virtio.chain import DESCRIPTOR_SIZE, Chain, walk
 from aerostat.virtio.memory import BadAddress, Byteorder, GuestMemory
+from aerostat.virtio.ring import MAX_SIZE, BrokenRing
 
-MAX_SIZE = 32768  # virtio 1.2, 2.7
+__all__ = ["MAX_SIZE", "BrokenRing", "SplitRing", "areas"]
 
 INDEX, RING = 1, 2  # 16-bit words of both avail and used; word 0 are flags
 USED_ELEMENTS = {"little": Struct("<II"), "big": Struct(">II")}  # id, len
 USED_ELEMENT_SIZE = 8
 USED_HEADER_SIZE = 4
-
-
-class BrokenRing(PeerError):
-    """The ring itself makes no sense; nothing more can be taken from it until it is reset."""
 
 
 def areas(size: int) -> tuple[int, int, int]:
@@ -98,7 +94,7 @@ class SplitRing:
         self._bind(memory, desc, avail, used)
 
     def release(self) -> None:
-        """Let go of the memory; the ring can then only be rebound, or asked for `next_avail`."""
+        """Let go of the memory; the ring can then only be rebound, or asked for its `base`."""
         self._desc.release()
         self._avail.release()
         self._used.release()
@@ -106,8 +102,23 @@ class SplitRing:
 
     @property
     def next_avail(self) -> int:
-        """The index of the next avail entry to take: the base to restart from."""
+        """The index of the next avail entry to take."""
         return self._next_avail
+
+    @property
+    def base(self) -> int:
+        """What to restart from: the index of the next avail entry to take."""
+        return self._next_avail
+
+    @property
+    def begun(self) -> bool:
+        """Whether a buffer of the ring has been used since its driver made it."""
+        return self._next_used > 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is a chain to take. Raises `BrokenRing`."""
+        return self.pending > 0
 
     @property
     def pending(self) -> int:

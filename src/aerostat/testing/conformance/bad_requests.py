@@ -25,7 +25,7 @@ from aerostat.balloon.abi import PAGE_SIZE, Queue
 from aerostat.balloon.statistics import ENTRY_SIZE, encode
 from aerostat.testing.mocks.driver import DriverRing, Used
 from aerostat.virtio.chain import INDIRECT, NEXT, WRITE
-from aerostat.virtio.driver_ring import Buffer
+from aerostat.virtio.ring import Buffer
 from aerostat.virtio.memory import GuestMemory
 
 #: A ring for these cases has at least so many descriptors.

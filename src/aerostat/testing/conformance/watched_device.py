@@ -37,7 +37,7 @@ from aerostat.testing.conformance.statements import statement
 from aerostat.virtio.chain import Chain
 from aerostat.virtio.features import has
 from aerostat.virtio.memory import BadAddress
-from aerostat.virtio.split_ring import SplitRing
+from aerostat.virtio.ring import DeviceSide
 
 _PFN_SIZE = 4
 _ACTUAL = range(4, 8)  # where in the configuration space, 5.5.4
@@ -99,7 +99,7 @@ class WatchedDevice(BalloonDevice):
 
     # ---- what the driver chooses and writes
 
-    def start(self, queue: Queue, ring: SplitRing) -> None:
+    def start(self, queue: Queue, ring: DeviceSide) -> None:
         """Start; by now the features are settled."""
         if queue is Queue.INFLATE and has(self.features, MUST_TELL_HOST):
             self._expect("DRV-FEAT-1", has(self.negotiated, MUST_TELL_HOST), "was left out")
