@@ -193,6 +193,7 @@ class Backend:
             self._reply(Request.GET_CONFIG, b"")
         elif header.request in _REPLYING:
             # Its reply cannot say no, and the front-end waits for it.
+            self._open = None
             raise self._incoming.broken(f"request {header.request}: {reason}")
         else:
             self.refuse()

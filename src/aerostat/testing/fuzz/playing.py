@@ -1,0 +1,79 @@
+"""Playing many cases of a target, unguided: seeded, counted, what is found made small.
+
+Touches what its target touches, and the clock.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from aerostat.testing.fuzz.minimise import minimise
+from aerostat.testing.fuzz.mutation import cases
+from aerostat.testing.fuzz.oracle import Holdings, Oracle, holds
+from aerostat.testing.fuzz.target import Finding, Target
+
+# After so many cases it is looked at whether anything is left behind.
+_BATCH = 250
+
+
+class Played(NamedTuple):
+    """What came of it; `seconds` by the clock. `findings` are one for each fault, made small."""
+
+    target: str
+    cases: int
+    seconds: float
+    findings: tuple[Finding, ...]
+    coverage: int | None = None
+    """By how many edges of our code more was seen than by the seeds; None where nobody counted."""
+
+
+def play(
+    target: Target,
+    seed: int,
+    *,
+    count: int | None = None,
+    seconds: float | None = None,
+    before: Iterable[bytes] = (),
+    clock: bool = True,
+) -> Played:
+    """Play the cases of a seed after those `before`, so many or for so long.
+
+    `clock` as in `Oracle.watching`.
+    """
+    oracle = Oracle(target)
+    found: dict[str, Finding] = {}
+    began = time.monotonic()
+    stream = islice(_all(target, seed, before), count)
+    with oracle.watching(clock=clock):
+        while batch := list(islice(stream, _BATCH)):
+            for finding in _judge(oracle, batch):
+                if finding.identity not in found:
+                    found[finding.identity] = small(target, finding)
+            if seconds is not None and time.monotonic() - began > seconds:
+                break
+        played = oracle.cases
+    return Played(target.name, played, time.monotonic() - began, tuple(found.values()))
+
+
+def small(target: Target, finding: Finding) -> Finding:
+    """Return the same fault in a case as small as can be found."""
+    case = minimise(finding.case, holds(target, finding.case))
+    again = Oracle(target).judge(case)
+    return finding if again is None else again
+
+
+def _all(target: Target, seed: int, before: Iterable[bytes]) -> Iterator[bytes]:
+    yield from before
+    yield from cases(target, seed)
+
+
+def _judge(oracle: Oracle, batch: list[bytes]) -> Iterator[Finding]:
+    holdings = Holdings.now()
+    for case in batch:
+        finding = oracle.judge(case)
+        if finding is not None:
+            yield finding
+    leak = oracle.judge_holdings(batch, holdings)
+    if leak is not None:
+        yield leak

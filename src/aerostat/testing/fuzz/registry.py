@@ -1,0 +1,27 @@
+"""Which targets there are. Each is a room of `targets`, imported when it is asked for."""
+
+from importlib import import_module
+
+from aerostat.errors import UsageError
+from aerostat.testing.fuzz.target import Target
+
+NAMES = (
+    "memory",
+    "chain",
+    "split-ring",
+    "driver-ring",
+    "buffers",
+    "backend",
+    "frontend",
+    "device",
+    "driver",
+)
+
+
+def find(name: str) -> Target:
+    """Return a target by its name. Raises `UsageError`."""
+    if name not in NAMES:
+        raise UsageError(f"no target is called {name!r}; there are {', '.join(NAMES)}")
+    room = import_module(f"aerostat.testing.fuzz.targets.{name.replace('-', '_')}")
+    target: Target = room.TARGET
+    return target

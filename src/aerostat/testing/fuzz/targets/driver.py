@@ -1,0 +1,133 @@
+"""The balloon driver with a device that gives back, and asks for, what it likes."""
+
+from typing import get_args
+
+from aerostat.balloon.abi import PAGE_SIZE, Queue
+from aerostat.balloon.driver import BalloonDriver
+from aerostat.balloon.driver_events import Deflated, DeviceBroken, Reported, StatisticsWanted
+from aerostat.balloon.driver_features import (
+    KNOWN_FEATURES,
+    NumberingRule,
+    choose_features,
+    queue_numbers,
+)
+from aerostat.errors import UsageError
+from aerostat.testing.fuzz.source import Source
+from aerostat.testing.fuzz.target import Target
+from aerostat.testing.fuzz.targets.yard import LAYOUTS, PAGE, Yard
+from aerostat.virtio.driver_ring import DriverRing, lay_out
+from aerostat.virtio.memory import Byteorder
+
+_STATISTICS = {4: 1, 5: 2}
+_PAGES = 120
+_LENT = (0x8000, PAGE)
+
+
+class Guest:
+    """A guest that counts its pages: each is free, or away."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.yard = Yard(LAYOUTS[1])
+        offered = source.near(KNOWN_FEATURES, 64)
+        features = choose_features(offered, KNOWN_FEATURES, relies_on_zeroed=source.chance(20))
+        rule = source.choose(get_args(NumberingRule))
+        assert len(set(queue_numbers(offered, features, rule).values())) >= 2
+        order: Byteorder = source.choose(("little", "big"))
+        page_size = source.choose((PAGE_SIZE, 4 * PAGE_SIZE))
+        self.driver = BalloonDriver(features, byteorder=order, batch=16, page_size=page_size)
+        self.order = self.driver.byteorder
+        size = 1 << source.below(4)
+        self.rings: dict[Queue, DriverRing] = {}
+        at = 0
+        for queue in self.driver.queues:
+            layout = lay_out(at, size)
+            start = source.number(16)
+            self.rings[queue] = DriverRing(
+                self.yard.memory, size, layout, byteorder=self.order, start=start
+            )
+            at = -(-layout.end // 16) * 16
+        self.driver.attach(self.yard.memory, self.rings, at, self.driver.arena_size)
+        self.driver.begin(_STATISTICS, source.bits(32))
+        self.driver.take_config_writes()
+        self.driver.ready()
+        self.free = list(range(_PAGES))
+        self.indices = {queue: ring._next_used for queue, ring in self.rings.items()}  # noqa: SLF001 - a device knows it
+
+    def serve(self) -> None:
+        """Do what a transport does in one round."""
+        driver = self.driver
+        for queue in Queue:
+            for event in driver.service(queue):
+                if isinstance(event, Deflated):
+                    self.free += event.pages
+                elif isinstance(event, StatisticsWanted):
+                    driver.send_statistics(_STATISTICS)
+                elif isinstance(event, Reported):
+                    assert event.ranges == [_LENT]
+                elif isinstance(event, DeviceBroken):
+                    assert event.queue in driver.broken
+        for offset, data in driver.take_config_writes():
+            assert (offset, len(data)) in {(4, 4), (12, 4)}
+        driver.take_notifications()
+
+    def balance(self) -> None:
+        """Give or ask back what the device wants."""
+        driver = self.driver
+        if driver.wanted > 0:
+            count = min(driver.wanted, driver.pages_per_request)
+            pages, self.free = self.free[:count], self.free[count:]
+            driver.inflate(pages)
+        else:
+            driver.deflate(-driver.wanted)
+
+    def assail(self) -> None:
+        """Write into a used ring, as a device does that is broken, or is not."""
+        source = self.source
+        queue = source.choose(self.driver.queues)
+        ring = self.rings[queue]
+        used = ring.layout.used
+        index = self.indices[queue]
+        head = source.near(next(iter(ring._chains), 0), 32)  # noqa: SLF001 - a device knows it
+        element = head.to_bytes(4, self.order) + source.number(32).to_bytes(4, self.order)
+        self.yard.memory.write(used + 4 + 8 * (index % ring.size), element)
+        self.indices[queue] = index = source.near((index + 1) & 0xFFFF, 16)
+        self.yard.memory.write(used + 2, index.to_bytes(2, self.order))
+
+
+def run(case: bytes) -> None:
+    """Let a guest live with a hostile device; no page is lost, none is had twice."""
+    source = Source(case)
+    guest = Guest(source)
+    driver = guest.driver
+    while source.left:
+        match source.below(8):
+            case 0:
+                driver.config_changed(source.near(16, 32))
+            case 1:
+                guest.balance()
+            case 2:
+                driver.relieve(source.below(20))
+            case 3:
+                _report(driver)
+            case 4:
+                driver.leave()
+            case 5:
+                guest.serve()
+            case _:
+                guest.assail()
+        assert 0 <= driver.actual <= 0xFFFFFFFF
+        assert len(guest.free) + driver.held_pages <= _PAGES
+    left = driver.stop()
+    assert sorted(guest.free + left) == list(range(_PAGES)), "a page is lost, or had twice"
+    guest.yard.check()
+
+
+def _report(driver: BalloonDriver) -> None:
+    try:
+        driver.report([_LENT])
+    except UsageError:
+        assert driver.page_size > PAGE
+
+
+TARGET = Target("driver", "the balloon driver with a hostile device", run)
