@@ -23,7 +23,7 @@ from aerostat.balloon.driver_features import (
     queue_numbers,
 )
 from aerostat.errors import UsageError
-from aerostat.virtio.features import RING_EVENT_IDX, RING_PACKED, bit, has
+from aerostat.virtio.features import RING_EVENT_IDX, RING_PACKED, VERSION_1, bit, has
 
 EVERYTHING = (1 << 64) - 1
 RULES: list[NumberingRule] = ["offered", "negotiated", "fixed"]
@@ -33,7 +33,7 @@ RULES: list[NumberingRule] = ["offered", "negotiated", "fixed"]
 def test_the_default_choice() -> None:
     """MUST_TELL_HOST and VERSION_1 are accepted; PAGE_POISON only by those who ask for it."""
     chosen = choose_features(EVERYTHING)
-    assert chosen == bit(0) | bit(1) | bit(2) | bit(32)
+    assert chosen == bit(0) | bit(1) | bit(2) | bit(32) | bit(34)
     assert has(choose_features(EVERYTHING, KNOWN_FEATURES), PAGE_POISON)
 
 
@@ -55,11 +55,16 @@ def test_who_relies_on_zeroed_pages_reports_none_to_a_device_that_knows_no_poiso
     assert has(choose_features(KNOWN_FEATURES, wanted, relies_on_zeroed=True), PAGE_REPORTING)
 
 
+def test_only_a_modern_driver_takes_packed_rings() -> None:
+    assert has(choose_features(EVERYTHING), RING_PACKED)
+    assert not has(choose_features(EVERYTHING & ~bit(VERSION_1)), RING_PACKED)
+
+
 def test_the_peer_of_2009() -> None:
     assert choose_features(EVERYTHING, FEATURES_OF_2009) == bit(MUST_TELL_HOST) | bit(STATS_VQ)
 
 
-@pytest.mark.parametrize("feature", [FREE_PAGE_HINT, RING_EVENT_IDX, RING_PACKED, 6])
+@pytest.mark.parametrize("feature", [FREE_PAGE_HINT, RING_EVENT_IDX, 6])
 def test_what_the_driver_does_not_know_cannot_be_asked_for(feature: int) -> None:
     with pytest.raises(UsageError, match="not known"):
         choose_features(EVERYTHING, DEFAULT_FEATURES | bit(feature))

@@ -17,10 +17,16 @@ from aerostat.balloon.abi import (
     Queue,
 )
 from aerostat.errors import UsageError
-from aerostat.virtio.features import RING_INDIRECT_DESC, VERSION_1, bit, has
+from aerostat.virtio.features import RING_INDIRECT_DESC, RING_PACKED, VERSION_1, bit, has
 
 #: What a driver asks for that reports no free pages and poisons none.
-DEFAULT_FEATURES = bit(MUST_TELL_HOST) | bit(STATS_VQ) | bit(DEFLATE_ON_OOM) | bit(VERSION_1)
+DEFAULT_FEATURES = (
+    bit(MUST_TELL_HOST)
+    | bit(STATS_VQ)
+    | bit(DEFLATE_ON_OOM)
+    | bit(VERSION_1)
+    | bit(RING_PACKED)
+)
 
 #: What there was in 2009.
 FEATURES_OF_2009 = bit(MUST_TELL_HOST) | bit(STATS_VQ)
@@ -48,6 +54,8 @@ def choose_features(
     if wanted & ~KNOWN_FEATURES:
         raise UsageError(f"not known to the driver: features {wanted & ~KNOWN_FEATURES:#x}")
     accepted = offered & wanted
+    if not has(accepted, VERSION_1):  # no legacy driver knows of packed rings
+        accepted &= ~bit(RING_PACKED)
     if relies_on_zeroed and not has(accepted, PAGE_POISON):
         accepted &= ~bit(PAGE_REPORTING)
     return accepted

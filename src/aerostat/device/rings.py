@@ -17,9 +17,12 @@ from aerostat.errors import PeerError
 from aerostat.vhost_user.backend import Backend
 from aerostat.vhost_user.descriptors import OwnedDescriptor
 from aerostat.vhost_user.setup import RingSetup
-from aerostat.virtio.features import RING_INDIRECT_DESC, VERSION_1, has
-from aerostat.virtio.memory import GuestMemory
-from aerostat.virtio.split_ring import SplitRing, areas
+from aerostat.virtio import packed_ring, split_ring
+from aerostat.virtio.features import RING_INDIRECT_DESC, RING_PACKED, VERSION_1, has
+from aerostat.virtio.memory import Byteorder, GuestMemory
+from aerostat.virtio.packed_ring import PackedRing
+from aerostat.virtio.ring import DeviceSide
+from aerostat.virtio.split_ring import SplitRing
 
 # How long one queue may work before everybody else has a turn. A request of Linux's takes about
 # a quarter of it.
@@ -81,7 +84,7 @@ class Rings:
             self.settle(index)
 
     def stop(self, index: int) -> int:
-        """Stop a ring; return the index of the next available buffer, held ones included."""
+        """Stop a ring; return the base to start it from again, with held buffers available."""
         setup = self._backend.rings[index]
         queue = self._queues.pop(index, None)
         if queue is not None:
@@ -105,7 +108,7 @@ class Rings:
             ring = self._guest.device.ring(queue)
             assert ring is not None
             try:
-                ring.rebind(memory, *_addresses(memory, setup))
+                ring.rebind(memory, *self._addresses(memory, setup))
             except PeerError:
                 self.stop(index)
                 raise
@@ -141,9 +144,9 @@ class Rings:
         for setup in self._backend.rings:
             if setup.addresses is not None and setup.size:
                 ring = self._bind(memory, setup)
-                used = ring.next_avail
+                begun = ring.begun
                 ring.release()
-                if used:
+                if begun:
                     break
         else:
             self._guest.restart()
@@ -159,20 +162,28 @@ class Rings:
         rule = self._guest.queue_rule
         return number_queues(device.features, device.negotiated, configured, rule).get(index)
 
-    def _bind(self, memory: GuestMemory, setup: RingSetup) -> SplitRing:
-        descriptors, available, used = _addresses(memory, setup)
+    def _bind(self, memory: GuestMemory, setup: RingSetup) -> DeviceSide:
         features = self._guest.device.negotiated
+        indirect = has(features, RING_INDIRECT_DESC)
+        parts = self._addresses(memory, setup)
+        if has(features, RING_PACKED):
+            return PackedRing(memory, setup.size, *parts, setup.base, indirect=indirect)
         # Begin where the used ring ends, not at the front-end's base: this device uses buffers
         # in order, and some front-ends send an index that would skip the first statistics buffer.
+        byteorder: Byteorder = "little" if has(features, VERSION_1) else setup.byteorder
         return SplitRing(
-            memory,
-            setup.size,
-            descriptors,
-            available,
-            used,
-            base=None,
-            indirect=has(features, RING_INDIRECT_DESC),
-            byteorder="little" if has(features, VERSION_1) else setup.byteorder,
+            memory, setup.size, *parts, base=None, indirect=indirect, byteorder=byteorder
+        )
+
+    def _addresses(self, memory: GuestMemory, setup: RingSetup) -> tuple[int, int, int]:
+        """Return the guest addresses of a ring's areas, which came as the front-end's own."""
+        assert setup.addresses is not None
+        packed = has(self._guest.device.negotiated, RING_PACKED)
+        sizes = (packed_ring if packed else split_ring).areas(setup.size)
+        return (
+            memory.user_to_guest(setup.addresses.descriptors, sizes[0]),
+            memory.user_to_guest(setup.addresses.available, sizes[1]),
+            memory.user_to_guest(setup.addresses.used, sizes[2]),
         )
 
     # ---- kicks, work, calls
@@ -265,14 +276,3 @@ def unblock(descriptor: OwnedDescriptor) -> None:
     process: its own guest's device, and no other's.
     """
     os.set_blocking(descriptor.fileno(), False)
-
-
-def _addresses(memory: GuestMemory, setup: RingSetup) -> tuple[int, int, int]:
-    """Return the guest addresses of a ring's areas, which came as the front-end's own."""
-    assert setup.addresses is not None
-    descriptor_size, available_size, used_size = areas(setup.size)
-    return (
-        memory.user_to_guest(setup.addresses.descriptors, descriptor_size),
-        memory.user_to_guest(setup.addresses.available, available_size),
-        memory.user_to_guest(setup.addresses.used, used_size),
-    )

@@ -35,7 +35,7 @@ from aerostat.guest.transport import (
     start,
 )
 from aerostat.units import format_size
-from aerostat.virtio.driver_ring import DriverRing
+from aerostat.virtio.driver_rings import driver_ring
 from aerostat.virtio.features import has
 from aerostat.virtio.memory import GuestMemory
 
@@ -119,12 +119,14 @@ class GuestDriver:
         self.driver = BalloonDriver(features, byteorder=transport.byteorder, page_size=page_size)
         self.can_relieve = has(features, DEFLATE_ON_OOM)
         self._numbers = queue_numbers(offered, features)
-        rings, arena = lay_out_rings(transport, self._numbers, dma.address)
+        rings, arena = lay_out_rings(transport, features, self._numbers, dma.address)
         room_left = dma.address + dma.size - arena
         self.driver.attach(
             dma.memory,
             {
-                queue: DriverRing(dma.memory, size, layout, byteorder=self.driver.byteorder)
+                queue: driver_ring(
+                    features, dma.memory, size, layout, byteorder=self.driver.byteorder
+                )
                 for queue, (size, layout) in rings.items()
             },
             arena,

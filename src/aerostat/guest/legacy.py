@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from aerostat.errors import PeerError
 from aerostat.guest.registers import Registers
-from aerostat.virtio.driver_ring import RingLayout
 from aerostat.virtio.memory import Byteorder
+from aerostat.virtio.ring import RingLayout
 
 _FEATURES = 0
 _GUEST_FEATURES = 4

@@ -16,8 +16,8 @@ from typing import NamedTuple
 from aerostat.errors import PeerError
 from aerostat.guest.pci import Function
 from aerostat.guest.registers import MappedRegisters, Registers
-from aerostat.virtio.driver_ring import RingLayout
 from aerostat.virtio.memory import Byteorder
+from aerostat.virtio.ring import RingLayout
 
 _VENDOR_SPECIFIC = 9
 _MAX_BAR = 5

@@ -17,9 +17,9 @@ from aerostat.guest.legacy import LegacyTransport
 from aerostat.guest.modern import ModernTransport, find_structures
 from aerostat.guest.pci import Function
 from aerostat.guest.registers import PortRegisters
-from aerostat.virtio.driver_ring import RingLayout, lay_out
+from aerostat.virtio.driver_rings import lay_out_ring
 from aerostat.virtio.memory import Byteorder
-from aerostat.virtio.split_ring import MAX_SIZE
+from aerostat.virtio.ring import RingLayout, is_size
 
 # The device status field (virtio 1.2, 2.1).
 ACKNOWLEDGE, DRIVER, DRIVER_OK, FEATURES_OK = 1, 2, 4, 8
@@ -129,7 +129,7 @@ def start(transport: Transport) -> None:
 
 
 def lay_out_rings(
-    transport: Transport, numbers: Mapping[Queue, int], address: int
+    transport: Transport, features: int, numbers: Mapping[Queue, int], address: int
 ) -> tuple[dict[Queue, tuple[int, RingLayout]], int]:
     """Return the size and place of each queue's ring, from `address` on, and where they end.
 
@@ -140,10 +140,11 @@ def lay_out_rings(
     rings = {}
     for queue, index in numbers.items():
         size = transport.queue_size(index)
-        if not 0 < size <= MAX_SIZE or size & (size - 1):
+        if not is_size(features, size):
             raise PeerError(f"the device's {queue.name} queue has {size} descriptors")
         size = size if transport.fixed_size else min(size, _RING_SIZE)
-        layout = lay_out(-(-address // _RING_ALIGN) * _RING_ALIGN, size, transport.ring_align)
+        start = -(-address // _RING_ALIGN) * _RING_ALIGN
+        layout = lay_out_ring(features, start, size, transport.ring_align)
         rings[queue] = (size, layout)
         address = layout.end
     return rings, -(-address // _RING_ALIGN) * _RING_ALIGN

@@ -246,7 +246,7 @@ class DeviceLink:
         rings = self._work.rings
         rings.close_notifiers()
         self._bases = bases
-        expected = rings.used_indices()
+        expected = rings.bases()
         self.counters["unexpected_bases"] += sum(bases[n] != expected[n] for n in expected)
         then, self._when_stopped = self._when_stopped, None
         if then is not None:

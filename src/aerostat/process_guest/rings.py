@@ -1,7 +1,7 @@
 """A process guest's virtqueues: their places in its memory, and their notifications.
 
-Implements the layout of split rings (virtio 1.2, 2.7) in memory set apart for them, and the kicks
-and calls of vhost-user. Touches guest memory and eventfds. Standard library only.
+Implements the layout of rings (virtio 1.2, 2.7 and 2.8) in memory set apart for them, and the
+kicks and calls of vhost-user. Touches guest memory and eventfds. Standard library only.
 """
 
 import contextlib
@@ -11,19 +11,20 @@ from collections.abc import Mapping
 from aerostat.balloon.abi import Queue
 from aerostat.process_guest.memory import USER_BASE, GuestMemoryFile
 from aerostat.vhost_user.frontend import RingPlan
-from aerostat.virtio.driver_ring import DriverRing, lay_out
+from aerostat.virtio.driver_rings import driver_ring, lay_out_ring
 from aerostat.virtio.memory import Byteorder
+from aerostat.virtio.ring import DriverSide
 
-_INDEX_SIZE = 2
 _NOTIFIER = os.EFD_NONBLOCK | os.EFD_CLOEXEC
 
 
 class GuestRings:
     """The rings of one driver, one after the other from the guest address `address` on.
 
-    `numbers` says which index each queue has at the device, `size` how many descriptors. All
-    rings share one call: looking at a ring that has nothing costs less than another descriptor.
-    `end` is the address after the rings. Release them before the memory.
+    `numbers` says which index each queue has at the device, `size` how many descriptors; what
+    kind of rings they are is among `features`. All share one call: looking at a ring that has
+    nothing costs less than another descriptor. `end` is the address after the rings. Release them
+    before the memory.
     """
 
     def __init__(
@@ -31,30 +32,32 @@ class GuestRings:
         file: GuestMemoryFile,
         numbers: Mapping[Queue, int],
         *,
+        features: int,
         address: int,
         size: int,
         byteorder: Byteorder = "little",
     ) -> None:
         self.numbers = dict(numbers)
-        self.rings: dict[Queue, DriverRing] = {}
+        self.rings: dict[Queue, DriverSide] = {}
         self.call: int | None = None
-        self._file = file
         self._byteorder: Byteorder = byteorder
         self._kicks: dict[Queue, int] = {}
         for queue in self.numbers:
-            layout = lay_out(address, size)
-            self.rings[queue] = DriverRing(file.memory, size, layout, byteorder=byteorder)
+            layout = lay_out_ring(features, address, size)
+            self.rings[queue] = driver_ring(
+                features, file.memory, size, layout, byteorder=byteorder
+            )
             address = -(-layout.end // 16) * 16
         self.end = address
 
     def plans(self, bases: Mapping[int, int] | None = None) -> list[RingPlan]:
         """Return what a device is to be told of the rings, with new notifications for each.
 
-        `bases` are the indices to start from; None: from where the device used a buffer last.
+        `bases` are where to start from; None: from where the device used a buffer last.
         """
         self.close_notifiers()
         self.call = os.eventfd(0, _NOTIFIER)
-        used = self.used_indices()
+        bases = bases or self.bases()
         plans = []
         for queue, ring in self.rings.items():
             number = self.numbers[queue]
@@ -67,7 +70,7 @@ class GuestRings:
                     USER_BASE + ring.layout.desc,
                     USER_BASE + ring.layout.avail,
                     USER_BASE + ring.layout.used,
-                    used[number] if bases is None else bases[number],
+                    bases[number],
                     kick,
                     self.call,
                     big_endian=self._byteorder == "big",
@@ -75,18 +78,12 @@ class GuestRings:
             )
         return plans
 
-    def used_indices(self) -> dict[int, int]:
-        """Return for each index of the device's the one after the last buffer that it used.
+    def bases(self) -> dict[int, int]:
+        """Return for each index of the device's where it goes on, by what it has used.
 
-        A device that uses buffers in order, as a balloon does, starts again from there.
+        That is where a device that uses buffers in order, as a balloon does, starts again.
         """
-        return {
-            number: int.from_bytes(
-                self._file.memory.read(self.rings[queue].layout.used + _INDEX_SIZE, _INDEX_SIZE),
-                self._byteorder,
-            )
-            for queue, number in self.numbers.items()
-        }
+        return {self.numbers[queue]: ring.base for queue, ring in self.rings.items()}
 
     def kick(self, queue: Queue) -> None:
         """Tell the device that there are buffers in the ring of `queue`."""

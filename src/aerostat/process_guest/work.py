@@ -66,6 +66,7 @@ class BalloonWork:
         self.rings = GuestRings(
             memory,
             queue_numbers(offered, features, options.numbering),
+            features=features,
             address=start,
             size=options.queue_size,
             byteorder=self.driver.byteorder,  # a modern driver's is always little-endian

@@ -37,6 +37,7 @@ from aerostat.vhost_user.messages import (
     RingAddresses,
     RingState,
 )
+from aerostat.virtio.features import RING_PACKED, has
 
 #: What is made use of where the back-end offers it.
 PROTOCOL_FEATURES = (
@@ -65,9 +66,9 @@ class Message(NamedTuple):
 class RingPlan(NamedTuple):
     """All that a back-end is told of a ring.
 
-    The addresses are in the front-end's own address space. `base` is the available index to start
-    from. `kick` and `call` are descriptors; no `call`: used buffers are not announced.
-    `big_endian` is for a legacy guest whose rings are in that byte order.
+    The addresses are in the front-end's own address space. `base` is where to start from, an index
+    or a packed ring's positions. `kick` and `call` are descriptors; no `call`: used buffers are not
+    announced. `big_endian` is for a legacy guest whose rings are in that byte order.
     """
 
     ring: int
@@ -348,7 +349,7 @@ class Frontend:
         for ring in rings:
             reply = yield from _ask(Request.GET_VRING_BASE, RingState(ring, 0).encode())
             answered, base = RingState.decode(reply)
-            if answered != ring or base > 0xFFFF:
+            if answered != ring or (base > 0xFFFF and not has(self.features, RING_PACKED)):
                 raise PayloadError(f"index {base} of ring {answered}, asked for ring {ring}")
             bases[ring] = base
         return outcomes.Stopped(bases)

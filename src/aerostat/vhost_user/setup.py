@@ -7,10 +7,9 @@ virtio 1.2, 2.1 as vhost-user passes it on. Pure, standard library only.
 from aerostat.errors import PeerError
 from aerostat.vhost_user import messages
 from aerostat.vhost_user.messages import RingAddresses
+from aerostat.virtio.features import RING_PACKED, has
 from aerostat.virtio.memory import Byteorder
-
-# virtio 1.2, 2.7: a split ring has at most 32768 entries, a power of two.
-MAX_RING_SIZE = 32768
+from aerostat.virtio.ring import is_size
 
 # virtio 1.2, 2.1: bits of the device status that the device's own side sets or withholds.
 FEATURES_OK = 8
@@ -133,7 +132,7 @@ class Setup:
     def set_size(self, index: int, size: int) -> None:
         """Take a ring's number of entries."""
         ring = self._idle(index)
-        if not 0 < size <= MAX_RING_SIZE or size & (size - 1):
+        if not is_size(self.features, size):
             raise RefusalError(f"ring {index} with {size} entries")
         ring.size = size
 
@@ -142,9 +141,9 @@ class Setup:
         self._idle(addresses.ring).addresses = addresses
 
     def set_base(self, index: int, base: int) -> None:
-        """Take the available index to begin from."""
+        """Take where to begin: an available index, or both positions of a packed ring."""
         ring = self._idle(index)
-        if base > 0xFFFF:
+        if base > 0xFFFF and not has(self.features, RING_PACKED):
             raise RefusalError(f"ring {index} from index {base}")
         ring.base = base
 

@@ -54,6 +54,11 @@ _WRAP_BIT = 1 << 15
 _USED_SHIFT = 16
 
 
+def areas(size: int) -> tuple[int, int, int]:
+    """Return the bytes that the descriptors and the event structures take in a ring of `size`."""
+    return DESCRIPTOR_SIZE * size, EVENT_SIZE, EVENT_SIZE
+
+
 def encode_base(size: int, avail: int, used: int) -> int:
     """Return the base of two positions in a ring of `size`, as `PackedRing` counts them."""
     return _encode_position(size, avail) | _encode_position(size, used) << _USED_SHIFT
@@ -200,7 +205,7 @@ class PackedRing:
         """Return the next list's descriptors, (address, length, flags), and its id."""
         descriptors = []
         position = self._next_avail
-        # No list is longer than what the driver can have free (2.8.18), so a longer one is a
+        # No list is longer than what the driver can have free (2.8.17), so a longer one is a
         # loop, or overlaps what we have in hand.
         for _ in range(self.size - self._out):
             if not self._is_available(position):

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 from aerostat.errors import PeerError, UsageError
 from aerostat.virtio.chain import Chain
+from aerostat.virtio.features import RING_PACKED, has
 from aerostat.virtio.memory import GuestMemory
 
 MAX_SIZE = 32768  # descriptors; virtio 1.2, 2.7 and 2.8
@@ -22,6 +23,11 @@ _MAX_CHAIN = 1 << 32  # bytes of all buffers of a chain (2.7.5.2)
 
 class BrokenRing(PeerError):
     """The ring itself makes no sense; nothing more can be taken from it until it is reset."""
+
+
+def is_size(features: int, size: int) -> bool:
+    """Return whether a ring may have `size` descriptors."""
+    return 0 < size <= MAX_SIZE and (has(features, RING_PACKED) or not size & (size - 1))
 
 
 class RingLayout(NamedTuple):
@@ -51,7 +57,7 @@ class Used(NamedTuple):
 def check_buffers(size: int, lengths: list[int]) -> None:
     """Raise `UsageError` unless a ring of `size` may have a chain of buffers of these `lengths`.
 
-    However it is described, no chain may be longer than the ring (2.7.5.3.1, 2.8.18).
+    However it is described, no chain may be longer than the ring (2.7.5.3.1, 2.8.17).
     """
     if not 0 < len(lengths) <= size:
         raise UsageError(f"a chain of {len(lengths)} in a ring of {size}")

@@ -1,6 +1,6 @@
 """What virtio 1.2 demands of virtqueues: split rings (2.7) and packed ones (2.8), in our words.
 
-Pure. Packed rings have their place here; nothing of ours speaks them yet.
+Pure.
 """
 
 from aerostat.testing.conformance.statements.terms import Group, Statement, Strength, Who
