@@ -134,7 +134,7 @@ def test_calls_out_of_place_are_refused() -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"features": bit(3)},
+        {"features": bit(6)},
         {"features": bit(29)},
         {"features": 0, "page_size": 2048},
         {"features": 0, "page_size": 12288},

@@ -64,7 +64,7 @@ def test_the_peer_of_2009() -> None:
     assert choose_features(EVERYTHING, FEATURES_OF_2009) == bit(MUST_TELL_HOST) | bit(STATS_VQ)
 
 
-@pytest.mark.parametrize("feature", [FREE_PAGE_HINT, RING_EVENT_IDX, 6])
+@pytest.mark.parametrize("feature", [RING_EVENT_IDX, 6, 7])
 def test_what_the_driver_does_not_know_cannot_be_asked_for(feature: int) -> None:
     with pytest.raises(UsageError, match="not known"):
         choose_features(EVERYTHING, DEFAULT_FEATURES | bit(feature))

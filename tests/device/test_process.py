@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from aerostat.balloon.abi import DEFLATE_ON_OOM
-from aerostat.device.__main__ import main, parse
-from aerostat.device.server import Options
+from aerostat.device.__main__ import main
+from aerostat.device.options import Options, parse
 from aerostat.errors import LinkError, UsageError
 from aerostat.testing.control_client import ControlClient
 from aerostat.testing.mocks.frontend import MockFrontend, SharedFile

@@ -24,6 +24,11 @@ FREE_PAGE_HINT = 3
 PAGE_POISON = 4
 PAGE_REPORTING = 5
 
+#: Of `free_page_hint_cmd_id` and the buffers that answer it (5.5.6.5): no hints for now, no need
+#: of what was hinted any more, and from where to where the ids of rounds go.
+CMD_ID_STOP, CMD_ID_DONE = 0, 1
+CMD_ID_FIRST, CMD_ID_LAST = 2, 0xFFFFFFFF
+
 
 class Queue(IntEnum):
     """What a virtqueue is for; the value is its number in the specification's table (5.5.2)."""

@@ -22,37 +22,33 @@ and none of it raises.
 
 from collections.abc import Iterator
 
-from aerostat.balloon.abi import (
-    DEFLATE_ON_OOM,
-    MUST_TELL_HOST,
-    PAGE_POISON,
-    PAGE_REPORTING,
-    PAGE_SIZE,
-    STATS_VQ,
-    Config,
-    Queue,
-)
+from aerostat.balloon.abi import PAGE_POISON, PAGE_SIZE, Config, Queue
+from aerostat.balloon.device_features import DEFAULT_FEATURES, KNOWN_FEATURES
 from aerostat.balloon.events import (
     ActualChanged,
     ConfigChanged,
     Deflate,
     Event,
+    Hint,
     Inflate,
     Report,
     Request,
     StatisticsArrived,
 )
+from aerostat.balloon.hinting import CMD_ID_SIZE, Hinting
 from aerostat.balloon.lane import COUNTERS, Lane
 from aerostat.balloon.pages import PFN_SIZE, Range, cut_ranges, merge_pfns, merge_ranges
 from aerostat.balloon.statistics import ENTRY_SIZE, MAX_ENTRIES, Byteorder, parse
 from aerostat.errors import UsageError
 from aerostat.virtio.chain import Chain
-from aerostat.virtio.features import RING_INDIRECT_DESC, VERSION_1, bit, has
+from aerostat.virtio.features import VERSION_1, has
+from aerostat.virtio.memory import Piece
 from aerostat.virtio.ring import DeviceSide
 
 __all__ = [
     "BUDGET",
     "DEFAULT_FEATURES",
+    "KNOWN_FEATURES",
     "MAX_PAGES",
     "STEP_PAGES",
     "ActualChanged",
@@ -60,24 +56,12 @@ __all__ = [
     "ConfigChanged",
     "Deflate",
     "Event",
+    "Hint",
     "Inflate",
     "Report",
     "Request",
     "StatisticsArrived",
 ]
-
-#: All that is honoured, and so can be offered (2.2.2). PAGE_POISON goes with PAGE_REPORTING:
-#: without it Linux gives reporting up where it poisons free pages. The place of free page hinting
-#: is kept in `abi`; it is not implemented.
-DEFAULT_FEATURES = (
-    bit(MUST_TELL_HOST)
-    | bit(STATS_VQ)
-    | bit(DEFLATE_ON_OOM)
-    | bit(PAGE_POISON)
-    | bit(PAGE_REPORTING)
-    | bit(VERSION_1)
-    | bit(RING_INDIRECT_DESC)
-)
 
 MAX_PAGES = 0xFFFFFFFF
 
@@ -93,6 +77,7 @@ _EVENTS: dict[Queue, type[Request]] = {
     Queue.INFLATE: Inflate,
     Queue.DEFLATE: Deflate,
     Queue.REPORTING: Report,
+    Queue.HINT: Hint,
 }
 _QUEUES = {event: queue for queue, event in _EVENTS.items()}
 
@@ -112,13 +97,14 @@ class BalloonDevice:
         features: int = DEFAULT_FEATURES,
         byteorder: Byteorder = "little",
     ) -> None:
-        if features & ~DEFAULT_FEATURES:
-            raise UsageError(f"not implemented: features {features & ~DEFAULT_FEATURES:#x}")
+        if features & ~KNOWN_FEATURES:
+            raise UsageError(f"not implemented: features {features & ~KNOWN_FEATURES:#x}")
         if not 0 < max_pages <= MAX_PAGES:
             raise UsageError(f"a balloon has 1 to {MAX_PAGES} pages, not {max_pages}")
         self.features = features
         self.negotiated = 0
         self.config = Config()
+        self.hinting = Hinting(self.config)
         self.max_pages = max_pages
         self.counters = dict.fromkeys(COUNTERS, 0)
         self.guest_byteorder: Byteorder = byteorder
@@ -187,8 +173,6 @@ class BalloonDevice:
 
     def start(self, queue: Queue, ring: DeviceSide) -> None:
         """Serve `queue` from `ring`, which is now ours to release. It may have chains already."""
-        if queue is Queue.HINT:
-            raise UsageError(f"not implemented: the {queue.name} queue")
         if queue in self._lanes:
             raise UsageError(f"the {queue.name} queue is running already")
         self._lanes[queue] = Lane(ring, self.counters)
@@ -222,6 +206,7 @@ class BalloonDevice:
         self._statistics_seen = False
         self._put_back = {}
         self.config.reset()
+        self.hinting.reset()
         return None if was_empty else ActualChanged(0)
 
     def restart(self) -> ActualChanged | None:
@@ -332,10 +317,13 @@ class BalloonDevice:
             self.counters["useless_statistics"] += 1
         return statistics
 
-    # Inflate, deflate, report
+    # Inflate, deflate, report, hint
 
     def _service_requests(self, queue: Queue, budget: int) -> Iterator[Request]:
-        steps = self._report_steps if queue is Queue.REPORTING else self._page_steps
+        steps = {
+            Queue.REPORTING: self._report_steps,
+            Queue.HINT: self._hint_steps,
+        }.get(queue, self._page_steps)
         for _ in range(budget):
             lane = self._lanes.get(queue)
             if lane is None:
@@ -352,6 +340,8 @@ class BalloonDevice:
             ranges, last = lane.step()
             pieces, outside = lane.ring.memory.clip(ranges)
             self.counters["outside_pages"] += outside // PAGE_SIZE
+            if queue is Queue.HINT:
+                pieces = self._hinted(pieces)
             event = lane.awaited = make(pieces, lane.chain, last)
             yield event
 
@@ -368,6 +358,29 @@ class BalloonDevice:
             # A hole reads as zeros, and the driver will find its poison there (5.5.6.7.2).
             self.counters["kept_reports"] += 1
             return
+        yield from self._memory_steps(lane, chain)
+
+    def _hint_steps(self, lane: Lane, chain: Chain) -> Iterator[list[Range]]:
+        if chain.readable:
+            whole = chain.readable_length == CMD_ID_SIZE
+            said = lane.read(chain) if whole else b""
+            if not self.hinting.command(said, self.byteorder):
+                self.counters["bad_command_ids"] += 1
+        if chain.writable and not self.hinting.usable:
+            self.counters["stale_hints"] += 1
+        elif chain.writable:
+            yield from self._memory_steps(lane, chain)
+
+    def _hinted(self, pieces: list[Piece]) -> list[Piece]:
+        """Keep what was hinted, and return it; nothing if its round is over by now."""
+        if not self.hinting.usable:
+            return []
+        for region, offset, length in pieces:
+            if not self.hinting.add((region.guest_address + offset, length)):
+                self.counters["unkept_hints"] += 1
+        return pieces
+
+    def _memory_steps(self, lane: Lane, chain: Chain) -> Iterator[list[Range]]:
         # Buffers as long as the driver likes to say: what is memory of them bounds the work. As
         # addresses again, since the memory table may change from one step to the next.
         pieces, outside = lane.ring.memory.clip(merge_ranges(chain.writable))

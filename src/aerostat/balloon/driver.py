@@ -48,16 +48,18 @@ from collections.abc import Mapping, Sequence
 from struct import Struct
 from typing import Literal
 
-from aerostat.balloon.abi import DEFLATE_ON_OOM, PAGE_POISON, PAGE_SIZE, Queue
+from aerostat.balloon.abi import CMD_ID_STOP, DEFLATE_ON_OOM, PAGE_POISON, PAGE_SIZE, Queue
 from aerostat.balloon.driver_events import (
     Deflated,
     DeviceBroken,
     Event,
+    Hinted,
     Inflated,
     Range,
     Reported,
 )
 from aerostat.balloon.driver_features import KNOWN_FEATURES, queues_of
+from aerostat.balloon.driver_hinting import Hints
 from aerostat.balloon.driver_lane import MAX_REPORT, Lane, arena_spaces
 from aerostat.balloon.driver_pages import MAX_PFN, PageAccount, pack_pages
 from aerostat.balloon.driver_phase import Phase, follow
@@ -109,6 +111,7 @@ class BalloonDriver:
         self.phase = Phase.NEW
         self.num_pages = 0
         self.poison: int | None = None
+        self.hints: Hints | None = None  # with FREE_PAGE_HINT, from `attach` on
         self._spaces = arena_spaces(features, batch)
         self._primed = statistics_first == "primed"
         self._lanes: dict[Queue, Lane[Event]] = {}
@@ -145,6 +148,8 @@ class BalloonDriver:
         for queue, space in self._spaces.items():
             self._lanes[queue] = Lane(memory, rings[queue], arena, space)
             arena += space.size
+        if Queue.HINT in self._lanes:
+            self.hints = Hints(self._lanes[Queue.HINT], self.byteorder)
 
     def begin(self, statistics: Mapping[int, int], poison: int | None = None) -> None:
         """Do what comes before DRIVER_OK: the first statistics buffer, the poison value (5.5.5).
@@ -180,13 +185,14 @@ class BalloonDriver:
     def stop(self) -> list[int]:
         """End, after the device was reset: return the pages that are the guest's again by that.
 
-        They are those in the balloon and those on their way there or back. Reported ranges, too,
-        may be used again.
+        They are those in the balloon and those on their way there or back. Ranges that were
+        reported or hinted, too, may be used again.
         """
         self.phase = follow(self.phase, "stop")
         for lane in self._lanes.values():
             lane.ring.release()
         self._lanes.clear()
+        self.hints = None
         pages, self._account = self._account.pages(), PageAccount()
         return pages
 
@@ -233,14 +239,16 @@ class BalloonDriver:
         """The queues that the device broke."""
         return [queue for queue, lane in self._lanes.items() if lane.problem]
 
-    def config_changed(self, num_pages: int) -> None:
+    def config_changed(self, num_pages: int, hint_cmd_id: int = CMD_ID_STOP) -> None:
         """Take `num_pages` as the device's wish, in pages of 4096 bytes.
 
         To be called when the device announces a change, or another value is found. It also ends
-        the rest that follows `relieve`.
+        the rest that follows `relieve`. `hint_cmd_id` counts with FREE_PAGE_HINT; see `hints`.
         """
         self.num_pages = num_pages
         self._relieved = False
+        if self.hints is not None and self.phase is Phase.RUNNING:
+            self.hints.config_changed(hint_cmd_id)
 
     # Pages
 
@@ -382,6 +390,8 @@ class BalloonDriver:
         elif isinstance(returned, Deflated):
             self._account.regain(returned.pages)
             self._tell_actual()
+        elif isinstance(returned, Hinted) and self.hints is not None:
+            self.hints.proceed()
 
     def _tell_actual(self) -> None:
         self._config_writes[_ACTUAL_OFFSET] = _LE32.pack(self.actual)

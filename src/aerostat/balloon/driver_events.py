@@ -41,6 +41,15 @@ class Reported(NamedTuple):
     ranges: list[Range]
 
 
+class Hinted(NamedTuple):
+    """The device has seen these free ranges, or, where there are none, a command id.
+
+    They are kept until `Hints.released`.
+    """
+
+    ranges: list[Range]
+
+
 class DeviceBroken(NamedTuple):
     """The device broke `queue`; what it had of it is not the guest's until the device is reset."""
 
@@ -48,4 +57,4 @@ class DeviceBroken(NamedTuple):
     problem: str
 
 
-Event = Union[Inflated, Deflated, StatisticsWanted, Reported, DeviceBroken]
+Event = Union[Inflated, Deflated, StatisticsWanted, Reported, Hinted, DeviceBroken]

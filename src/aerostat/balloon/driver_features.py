@@ -9,6 +9,7 @@ from typing import Literal
 
 from aerostat.balloon.abi import (
     DEFLATE_ON_OOM,
+    FREE_PAGE_HINT,
     MUST_TELL_HOST,
     PAGE_POISON,
     PAGE_REPORTING,
@@ -31,8 +32,14 @@ DEFAULT_FEATURES = (
 #: What there was in 2009.
 FEATURES_OF_2009 = bit(MUST_TELL_HOST) | bit(STATS_VQ)
 
-#: All that the driver knows how to use. Of free page hinting only the place is kept.
-KNOWN_FEATURES = DEFAULT_FEATURES | bit(PAGE_POISON) | bit(PAGE_REPORTING) | bit(RING_INDIRECT_DESC)
+#: All that the driver knows how to use.
+KNOWN_FEATURES = (
+    DEFAULT_FEATURES
+    | bit(FREE_PAGE_HINT)
+    | bit(PAGE_POISON)
+    | bit(PAGE_REPORTING)
+    | bit(RING_INDIRECT_DESC)
+)
 
 #: How queues are numbered: densely over the features that were offered, as QEMU, Firecracker,
 #: crosvm and Cloud Hypervisor do; densely over the negotiated ones, as Linux does; or as in the

@@ -19,8 +19,10 @@ from aerostat.virtio.features import RING_INDIRECT_DESC, has
 from aerostat.virtio.memory import GuestMemory
 from aerostat.virtio.ring import BrokenRing, DriverSide
 
-#: Ranges in one report of free pages, as many as Linux sends.
+#: Ranges in one report of free pages, as many as Linux sends, or in one hint.
 MAX_REPORT = 32
+
+COMMAND_ID_SIZE = 4
 
 #: Statistics that there is room for; sixteen exist.
 MAX_STATISTICS = 64
@@ -51,6 +53,7 @@ def arena_spaces(features: int, batch: int) -> dict[Queue, Space]:
     sizes = {
         Queue.STATS: Space(MAX_STATISTICS * ENTRY_SIZE, indirect),
         Queue.REPORTING: Space(0, MAX_REPORT * indirect),  # its buffers are the free pages
+        Queue.HINT: Space(COMMAND_ID_SIZE, MAX_REPORT * indirect),  # and here, too
     }
     pages = Space(batch * PFN_SIZE, indirect)
     return {queue: sizes.get(queue, pages) for queue in queues_of(features)}

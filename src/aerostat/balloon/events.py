@@ -38,6 +38,20 @@ class Report(NamedTuple):
     last: bool
 
 
+class Hint(NamedTuple):
+    """These bytes were free a moment ago, and the guest may use them at any time.
+
+    Free page hinting (5.5.6.5), of the current round only; there are none in a command id, nor in
+    a hint of another round. They may be punched only if it is known that the guest has not written
+    to them since the round's id was set (5.5.6.5.2), and never once it is over. `complete` the
+    event; nothing else is needed.
+    """
+
+    pieces: list[Piece]
+    chain: Chain
+    last: bool
+
+
 class StatisticsArrived(NamedTuple):
     """The guest's memory statistics: value by tag."""
 
@@ -54,5 +68,5 @@ class ActualChanged(NamedTuple):
     balloon_size: int
 
 
-Request = Inflate | Deflate | Report
+Request = Inflate | Deflate | Report | Hint
 Event = Request | StatisticsArrived

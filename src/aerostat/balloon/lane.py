@@ -15,13 +15,16 @@ from aerostat.virtio.ring import BrokenRing, DeviceSide
 COUNTERS = (
     "bad_addresses",  # buffers that are not in guest memory
     "bad_chains",  # chains that break the rules
+    "bad_command_ids",  # hints' command ids that are not 4 bytes, or come a second time
     "bad_features",  # feature sets with bits that were not offered
     "broken_rings",  # rings that broke
     "extra_statistics",  # statistics buffers sent while one was held
     "implausible_actual",  # writes of more `actual` than the guest has pages
     "kept_reports",  # reports of pages that must keep their poison, and so were not taken
     "oversized_buffers",  # buffers of which the excess, or for statistics all, was ignored
-    "outside_pages",  # pages inflated, deflated or reported that are not guest memory
+    "outside_pages",  # pages inflated, deflated, reported or hinted that are not guest memory
+    "stale_hints",  # hints of another round than the current one, or of none, and so not used
+    "unkept_hints",  # hints that there was no room to remember
     "useless_reports",  # reports with nothing writable in them
     "useless_statistics",  # statistics buffers with nothing readable in them
 )

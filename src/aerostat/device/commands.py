@@ -1,4 +1,4 @@
-"""The QMP commands of a device process: QEMU's own for a balloon, and ``aerostat-sample``.
+"""The QMP commands of a device process: QEMU's own for a balloon, and some of ours.
 
 Names, units and answers are QEMU's (docs/interop, ``qapi/machine.json``, ``qapi/qom.json``), so
 that a client cannot tell the difference; what QEMU lacks has a name of its own. Touches the guest's
@@ -10,6 +10,7 @@ from typing import Any
 
 from aerostat.balloon.statistics import QEMU_KEYS
 from aerostat.device.guest import Guest
+from aerostat.device.hint_command import hint
 from aerostat.qmp.server import (
     COMMAND_NOT_FOUND,
     DEVICE_NOT_FOUND,
@@ -73,7 +74,7 @@ class Commands:
     @property
     def names(self) -> tuple[str, ...]:
         """What clients may ask for."""
-        return (*self._handlers, "aerostat-sample")
+        return (*self._handlers, "aerostat-hint", "aerostat-sample")
 
     def run(self, name: str, arguments: Mapping[str, Any], answer: Answer) -> None:
         """Carry out a command and give `answer` its result, now or later.
@@ -82,6 +83,8 @@ class Commands:
         """
         if name == "aerostat-sample":
             self._sample(arguments, answer)
+        elif name == "aerostat-hint":
+            hint(self._guest, arguments, answer)
         else:
             handler = self._handlers.get(name)
             if handler is None:

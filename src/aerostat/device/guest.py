@@ -16,7 +16,9 @@ from aerostat.balloon.device import (
     BalloonDevice,
     ConfigChanged,
 )
+from aerostat.balloon.events import Hint
 from aerostat.device import reclaim
+from aerostat.device.hinter import Hinter
 from aerostat.device.log import Log
 from aerostat.device.loop import Loop
 from aerostat.device.memory import MappedMemory
@@ -36,7 +38,8 @@ class Guest:
     """The guest behind one device.
 
     `size` is its RAM in bytes; None: as much as it shares. `queues` is the rule by which its
-    driver numbers them; None: found out by what is set up.
+    driver numbers them; None: found out by what is set up. With `discards_hints`, hinted memory is
+    given back, which only a guest may have that uses none of it before its round is over.
     """
 
     def __init__(
@@ -47,10 +50,12 @@ class Guest:
         size: int | None = None,
         features: int = DEFAULT_FEATURES,
         queues: QueueRule | None = None,
+        discards_hints: bool = False,
     ) -> None:
         self.device = BalloonDevice(features=features)
         self.queue_rule = queues
         self.sampler = Sampler(loop, self._ask)
+        self.hinter = Hinter(loop, lambda: self.device.hinting, self._announce)
         self.memory: MappedMemory | None = None
         self.log = log
         self.counters = dict.fromkeys(_COUNTERS, 0)
@@ -59,6 +64,7 @@ class Guest:
         self.on_config_changed: Callable[[], None] | None = None
         self.on_notifications: Callable[[], None] | None = None
         self.on_balloon_changed: Callable[[], None] | None = None
+        self._discards_hints = discards_hints
         self._size = size
         self._wanted_size: int | None = None
         if size is not None:
@@ -116,23 +122,35 @@ class Guest:
         self.sampler.forget()
         self.reclaim.forget()
         self._tell(self.device.reset())
+        self.hinter.forget()
 
     def restart(self) -> None:
         """Forget an earlier driver, as `reset`, but not what the new one has said already."""
         self.sampler.forget()
         self.reclaim.forget()
         self._tell(self.device.restart())
+        self.hinter.forget()
 
     def write_config(self, offset: int, data: bytes) -> None:
         """Take a driver's write to the configuration space."""
         self._tell(self.device.write_config(offset, data))
+
+    def hinted(self, event: Hint) -> None:
+        """See to what a driver has hinted, or to a command id of its."""
+        if self._discards_hints:
+            self.reclaim.discard(event)
+        self.hinter.heard()
 
     def _apply_target(self) -> None:
         if self._wanted_size is None or not self.max_size:
             return
         pages = (self.max_size - self._wanted_size) // PAGE_SIZE
         changed: ConfigChanged | None = self.device.set_target(pages)
-        if changed is not None and self.on_config_changed is not None:
+        if changed is not None:
+            self._announce()
+
+    def _announce(self) -> None:
+        if self.on_config_changed is not None:
             self.on_config_changed()
 
     def _tell(self, changed: ActualChanged | None) -> None:

@@ -1,8 +1,8 @@
 """What a guest gives goes back to the host: holes in its memory files, in whole blocks.
 
 Touches the files through `aerostat.device.memory`. Implements when a device may change a page
-(virtio 1.2, 5.5.6.1 and 5.5.6.7): always before the request is acknowledged, which whoever calls
-this does afterwards. Standard library only.
+(virtio 1.2, 5.5.6.1, 5.5.6.5 and 5.5.6.7): always before the request is acknowledged, which
+whoever calls this does afterwards. Standard library only.
 
 Where the host's pages are larger than the balloon's 4096 bytes (hugetlbfs), the balloon's part of
 each is remembered over requests until all of it is there. Only with MUST_TELL_HOST: a driver that
@@ -12,7 +12,7 @@ request would take what it wrote. Then what one request brings counts by itself.
 
 from aerostat.balloon.abi import PAGE_SIZE
 from aerostat.balloon.blocks import BalloonBlocks
-from aerostat.balloon.events import Deflate, Inflate, Report
+from aerostat.balloon.events import Deflate, Hint, Inflate, Report
 from aerostat.device.log import Log
 from aerostat.device.memory import MappedMemory, MemoryFile
 from aerostat.device.punch import can_punch_mapped, punch_hole, punch_mapped
@@ -24,6 +24,8 @@ COUNTERS = (
     "punched_bytes",
     "report_punches",  # system calls that gave reported pages back
     "reported_bytes",
+    "hint_punches",  # system calls that gave hinted pages back
+    "discarded_bytes",
     "failed_punches",  # system calls that the file system refused
 )
 
@@ -85,6 +87,16 @@ class Reclaim:
             file, start, end = self._locate(piece)
             start, end = _whole(start, end, file.block_size)
             self._punch(piece, start, end, "report_punches", "reported_bytes")
+
+    def discard(self, event: Hint) -> None:
+        """Give hinted pages back. The guest must not use them before it is told DONE (5.5.6.5.2).
+
+        It may by the specification, and nobody here can see it: that is for the operator to know.
+        """
+        for piece in event.pieces:
+            file, start, end = self._locate(piece)
+            start, end = _whole(start, end, file.block_size)
+            self._punch(piece, start, end, "hint_punches", "discarded_bytes")
 
     def _locate(self, piece: Piece) -> tuple[MemoryFile, int, int]:
         """Return the file in which a piece lies, and where it begins and ends there."""

@@ -10,7 +10,7 @@ import time
 from functools import partial
 
 from aerostat.balloon.abi import MUST_TELL_HOST, Queue, number_queues
-from aerostat.balloon.device import Deflate, Event, Inflate, StatisticsArrived
+from aerostat.balloon.device import Deflate, Event, Hint, Inflate, StatisticsArrived
 from aerostat.device.guest import Guest
 from aerostat.device.loop import READ, Loop
 from aerostat.errors import PeerError
@@ -230,6 +230,8 @@ class Rings:
             reclaim.inflate(event, told=has(device.negotiated, MUST_TELL_HOST))
         elif isinstance(event, Deflate):
             reclaim.deflate(event)
+        elif isinstance(event, Hint):
+            self._guest.hinted(event)
         else:
             reclaim.report(event)
         device.complete(event)

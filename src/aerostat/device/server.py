@@ -6,33 +6,15 @@ Standard library only.
 
 import signal
 import socket
-from typing import NamedTuple
 
-from aerostat.balloon.abi import QueueRule
-from aerostat.balloon.device import DEFAULT_FEATURES
 from aerostat.device.commands import Commands
 from aerostat.device.control import Control
 from aerostat.device.guest import Guest
 from aerostat.device.link import Link
 from aerostat.device.log import Log
 from aerostat.device.loop import READ, Loop
+from aerostat.device.options import Options
 from aerostat.device.sockets import Listener
-
-
-class Options(NamedTuple):
-    """What a device process is told.
-
-    `size` is the guest's RAM in bytes; None: what it shares. `queues` is the rule by which its
-    driver numbers them; None: found out.
-    """
-
-    socket: str
-    control: str
-    size: int | None = None
-    name: str | None = None
-    once: bool = False
-    features: int = DEFAULT_FEATURES
-    queues: QueueRule | None = None
 
 
 class Server:
@@ -48,6 +30,7 @@ class Server:
             size=options.size,
             features=options.features,
             queues=options.queues,
+            discards_hints=options.discards_hints,
         )
         self._link: Link | None = None
         self._listener = Listener(options.socket)

@@ -2,7 +2,8 @@
 
 `statements` is the specification as data; `bad_requests` and `bad_messages` are what must do no
 harm. `pair` and `driver_bench` put both ends over the same memory. `watched_device` writes down
-what its driver does wrong, `device_thread` serves it, and `watched_guest` is a guest on it.
+what its driver does wrong (`watched_hints` on the hinting queue), `device_thread` serves it, and
+`watched_guest` is a guest on it.
 
 `connectors` is another contract: what the manager is promised by whatever reaches its guests.
 """

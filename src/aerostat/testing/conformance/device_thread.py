@@ -10,7 +10,8 @@ from pathlib import Path
 from threading import Thread
 
 from aerostat.balloon.device import BalloonDevice
-from aerostat.device.server import Options, Server
+from aerostat.device.options import Options
+from aerostat.device.server import Server
 from aerostat.testing.control_client import ControlClient
 
 _JOIN_SECONDS = 10.0

@@ -117,8 +117,8 @@ class DriverPair(DriverBench):
 
     The device watches the driver, and notes its offences against the specification. `statistics`
     are the last that arrived. The guest does what the driver says, at once: `free` are the pages
-    that it has left, `lent` those of the report that is out. A `turn` is all that both have to
-    do; `balance`, `tell` and `hear` are its parts.
+    that it has left, `lent` those of the report that is out, `hinted` those of hints. A `turn` is
+    all that both have to do; `balance`, `hint`, `tell` and `hear` are its parts.
     """
 
     def __init__(
@@ -146,6 +146,7 @@ class DriverPair(DriverBench):
         assert self.device.accept(features)
         self.statistics: dict[int, int] = {}
         self.lent: list[int] = []
+        self.hinted: list[int] = []
         self._write_config(self.begin(poison=poison))
         for queue, end in self.ends.items():
             self.device.start(queue, end)
@@ -159,6 +160,7 @@ class DriverPair(DriverBench):
     def turn(self) -> bool:
         """Let both do once what is to be done; return whether anything was."""
         self.balance()
+        self.hint()
         told = self.tell()
         return bool(self.hear()) or told
 
@@ -188,6 +190,20 @@ class DriverPair(DriverBench):
         if reported:
             self.free, self.lent = rest, pages
         return reported
+
+    def hint(self) -> None:
+        """Have the driver hint free pages where they are wanted, and take them back if it may."""
+        hints = self.driver.hints
+        if hints is None:
+            return
+        if hints.wanted:
+            pages, self.free = self.free[: hints.room], self.free[hints.room :]
+            self.hinted += pages
+            size = self.driver.page_size
+            hints.send([(page * size, size) for page in pages])
+        if hints.released:
+            self.free += self.hinted
+            self.hinted = []
 
     def tell(self) -> bool:
         """Write and notify what the driver says, let the device work; return whether any was."""
@@ -222,8 +238,9 @@ class DriverPair(DriverBench):
         return events
 
     def hear_config(self) -> None:
-        """Have the driver read the target, as after an announcement."""
-        self.driver.config_changed(int.from_bytes(self.device.read_config(0, 4), "little"))
+        """Have the driver read the configuration, as after an announcement."""
+        words = [int.from_bytes(self.device.read_config(at, 4), "little") for at in (0, 8)]
+        self.driver.config_changed(*words)
 
     def ask_statistics(self, answer: Mapping[int, int] = STATISTICS) -> bool:
         """Have the device ask and the driver `answer`; false: no buffer is held."""

@@ -9,6 +9,7 @@ from aerostat.balloon.abi import PAGE_SIZE, Queue
 from aerostat.balloon.device import (
     BUDGET,
     DEFAULT_FEATURES,
+    KNOWN_FEATURES,
     BalloonDevice,
     Event,
     StatisticsArrived,
@@ -45,7 +46,7 @@ class BalloonPair:
             buffer_size=buffer_size,
             byteorder=byteorder,
         )
-        self.device = BalloonDevice(max_pages=2048, byteorder=byteorder)
+        self.device = BalloonDevice(max_pages=2048, features=KNOWN_FEATURES, byteorder=byteorder)
         self.device.accept(features)
         for queue in self.driver.rings:
             self.start(queue)

@@ -26,6 +26,7 @@ from aerostat.balloon.device import (
     ConfigChanged,
     Deflate,
     Event,
+    Hint,
     Inflate,
     Report,
     Request,
@@ -34,6 +35,7 @@ from aerostat.balloon.device import (
 from aerostat.balloon.lane import Lane
 from aerostat.balloon.statistics import ENTRY_SIZE, Byteorder
 from aerostat.testing.conformance.statements import statement
+from aerostat.testing.conformance.watched_hints import Fault, HintWatch
 from aerostat.virtio.chain import Chain
 from aerostat.virtio.features import has
 from aerostat.virtio.memory import BadAddress
@@ -43,7 +45,12 @@ _PFN_SIZE = 4
 _ACTUAL = range(4, 8)  # where in the configuration space, 5.5.4
 _CMD_ID = range(8, 12)
 _POISON_VAL = range(12, 16)
-_QUEUES = {Inflate: Queue.INFLATE, Deflate: Queue.DEFLATE, Report: Queue.REPORTING}
+_QUEUES = {
+    Inflate: Queue.INFLATE,
+    Deflate: Queue.DEFLATE,
+    Report: Queue.REPORTING,
+    Hint: Queue.HINT,
+}
 
 
 class Offence(NamedTuple):
@@ -58,8 +65,8 @@ class WatchedDevice(BalloonDevice):
 
     `balloon` is the numbers of the pages in it, `inflating` and `deflating` those of requests
     that the device has not acknowledged yet. `tags` is which figures came, buffer by buffer, and
-    `reported` the (address, length) of all that was reported. While a queue is in `holding`, its
-    requests are not acknowledged: `held` has them.
+    `reported` the (address, length) of all that was reported; `hints` has those of hints. While a
+    queue is in `holding`, its requests are not acknowledged: `held` has them.
     """
 
     def __init__(
@@ -76,6 +83,7 @@ class WatchedDevice(BalloonDevice):
         self.deflating: set[int] = set()
         self.tags: list[tuple[int, ...]] = []
         self.reported: list[tuple[int, int]] = []
+        self.hints = HintWatch()
         self.actual_writes: list[int] = []
         self.holding: set[Queue] = set()
         self.held: list[Request] = []
@@ -112,6 +120,7 @@ class WatchedDevice(BalloonDevice):
         for record in (self.held, self._seen, self.tags):
             record.clear()
         self._poison_written = self._at_work = False
+        self.hints.reset()
         return super().reset()
 
     def restart(self) -> ActualChanged | None:
@@ -210,6 +219,9 @@ class WatchedDevice(BalloonDevice):
             if has(self.negotiated, PAGE_POISON):
                 self._look_for_poison(event)
             return
+        if isinstance(event, Hint):
+            self._look_at_hint(event.chain)
+            return
         length = event.chain.readable_length
         fine = not event.chain.writable and length % _PFN_SIZE == 0
         self._expect("DRV-OP-13", fine, f"a request of {length} bytes on {queue.name}")
@@ -236,6 +248,21 @@ class WatchedDevice(BalloonDevice):
             self._expect("DRV-OP-4", above, f"{len(self.balloon)} pages, none too many")
         self.balloon -= named
         self.deflating |= named
+
+    def _look_at_hint(self, chain: Chain) -> None:
+        ring = self.ring(Queue.HINT)
+        assert ring is not None
+        faults: list[Fault] = []
+        if chain.readable:
+            try:
+                payload = chain.read(ring.memory)
+            except BadAddress:
+                payload = b""
+            faults += self.hints.command(payload, self.byteorder)
+        if chain.writable:
+            faults += self.hints.hint(chain.writable, self.config.cmd_id)
+        for id, words in faults:  # noqa: A001 - what it is
+            self._expect(id, kept=False, words=words)
 
     def _look_for_poison(self, event: Report) -> None:
         poison = self.config.poison_val.to_bytes(4, "little") * (PAGE_SIZE // 4)
