@@ -9,10 +9,10 @@ import pytest
 
 from aerostat.balloon import abi
 from aerostat.balloon.device import DEFAULT_FEATURES, STEP_PAGES
+from aerostat.balloon.hinting import MAX_RANGES, Round
 from aerostat.balloon.lane import COUNTERS
 from aerostat.balloon.statistics import MAX_ENTRIES
-from aerostat.device import __main__ as command_line
-from aerostat.device import commands, control, guest, rings, sampler
+from aerostat.device import commands, control, guest, hint_command, options, rings, sampler
 from aerostat.device.log import Log
 from aerostat.device.loop import Loop
 from aerostat.qmp.server import _OWN_COMMANDS
@@ -32,7 +32,7 @@ def page(document: Callable[[str], Any]) -> Any:
 def test_the_options_are_those_of_the_command(page: Any) -> None:
     told = {option.partition(" ")[0] for option in page.table("option")}
 
-    assert told == {f"--{name.rstrip('=')}" for name in command_line._LONG} - {"--help"}
+    assert told == {f"--{name.rstrip('=')}" for name in options._LONG} - {"--help"}
 
 
 def test_the_features_are_those_that_are_offered(page: Any) -> None:
@@ -62,6 +62,19 @@ def test_the_commands_are_those_of_the_control_socket(page: Any) -> None:
     loop.close()
 
     assert set(page.table("command")) == {*names, *_OWN_COMMANDS}
+
+
+def test_hints_are_asked_for_as_the_page_says(page: Any) -> None:
+    section = page.section("Free page hints")
+
+    assert set(page.table("argument")) == {"action", "timeout", "ranges"}
+    assert all(f"`{action}`" in section for action in hint_command.ACTIONS)
+    assert list(page.table("round")) == [state.value for state in Round]
+    assert f"Of one round {MAX_RANGES} ranges are kept" in section
+    limits = (hint_command.DEFAULT_TIMEOUT, hint_command.MAX_TIMEOUT)
+    assert "`run` {:g} where nothing is said, {:g} at most".format(*limits) in section
+    limits = (hint_command.DEFAULT_LIMIT, hint_command.MAX_LIMIT)
+    assert "`start` {:g}, at most {:g}".format(*limits) in section
 
 
 def test_the_counters_are_those_of_the_device(page: Any) -> None:
