@@ -4,7 +4,6 @@ QEMU's own words: `qapi/machine.json` (memory sizes, ``query-balloon``) and
 `docs/interop/virtio-balloon-stats.rst`.
 """
 
-import math
 import reprlib
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +15,8 @@ from aerostat.hypervisors.base import BlockReads
 # No machine has more, and every size is exact as a float.
 _LARGEST_SIZE = 1 << 53
 _LARGEST_VALUE = (1 << 64) - 1
+# Seconds: no clock of a host says more.
+_LATEST = 1 << 53
 # How QEMU says that the guest did not send a figure: -1, written without its sign.
 _ABSENT = (_LARGEST_VALUE, -1)
 # Sixteen exist. Bounds what a monitor can make us keep.
@@ -45,7 +46,8 @@ def size(value: Any, what: str) -> int:
 
 def seconds(value: Any, what: str) -> float:
     """Return `value` if it is a time. Raises `PeerError`."""
-    if type(value) not in (int, float) or not 0 <= value < math.inf:
+    # JSON has integers that no float can hold, besides those that mean nothing.
+    if type(value) not in (int, float) or not 0 <= value <= _LATEST:
         raise PeerError(f"{what} is not a time: {_describe(value)}")
     return float(value)
 

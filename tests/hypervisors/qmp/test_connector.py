@@ -277,6 +277,7 @@ async def test_our_device_is_read_by_one_command(laboratory: Any) -> None:
         {"held": -1},
         {"sampled-at": "now"},
         {"sampled-at": -1},
+        {"sampled-at": 10**400},
         {"stats": []},
         {"stats": {"stat-free-memory": "5"}},
         {"stats": {"stat-free-memory": 2**64}},

@@ -15,6 +15,11 @@ NAMES = (
     "frontend",
     "device",
     "driver",
+    "control",
+    "monitor",
+    "config",
+    "traces",
+    "scenario",
 )
 
 
