@@ -9,6 +9,7 @@ from aerostat.balloon.device import DEFAULT_FEATURES, BalloonDevice
 from aerostat.balloon.statistics import Tag
 from aerostat.guest.driver import GuestDriver
 from aerostat.testing.mocks.pci import FakeBalloon, FakePages, FakeRoom
+from aerostat.virtio.features import RING_PACKED, bit
 
 PAGE = 4096
 
@@ -17,6 +18,8 @@ class Rig:
     """A guest's driver on a fake balloon."""
 
     def __init__(self, interface: str, features: int, **options: Any) -> None:
+        if interface == "packed":
+            features |= bit(RING_PACKED)
         device = BalloonDevice(max_pages=4096, features=features)
         self.balloon = FakeBalloon(device, **options)
         self.pages = FakePages()
@@ -30,7 +33,7 @@ class Rig:
     def start(self) -> "Rig":
         """Initialise the device."""
         balloon = self.balloon
-        transport = balloon.modern() if self.interface == "modern" else balloon.legacy()
+        transport = balloon.legacy() if self.interface == "legacy" else balloon.modern()
         self.driver = GuestDriver(
             transport, balloon.dma, self.pages, self.room, self._collect, self.said.append
         )
@@ -57,9 +60,9 @@ class Rig:
         return self.balloon.device.config.actual
 
 
-@pytest.fixture(params=["modern", "legacy"])
+@pytest.fixture(params=["modern", "legacy", "packed"])
 def make_rig(request: pytest.FixtureRequest) -> Callable[..., Rig]:
-    """Make a rig of either interface, not started yet."""
+    """Make a rig of either interface, or with packed rings, not started yet."""
 
     def make(features: int = DEFAULT_FEATURES, **options: Any) -> Rig:
         return Rig(request.param, features, **options)

@@ -22,7 +22,7 @@ MakeRig = Callable[..., Any]
 
 @pytest.mark.statement("ST-DRV-1", "ST-DRV-2", "ST-DRV-4", "CFG-G-5")
 def test_initialisation_keeps_its_order(rig: Any) -> None:
-    modern = rig.interface == "modern"
+    modern = rig.interface != "legacy"
     names = [name for name, _ in rig.balloon.writes]
     features = "guest_feature" if modern else "legacy_guest_features"
     queues = "queue_enable" if modern else "queue_pfn"
@@ -200,9 +200,13 @@ def test_a_device_that_somebody_else_resets_ends_it(rig: Any) -> None:
 
 
 def test_a_device_that_breaks_its_ring_ends_it(rig: Any) -> None:
-    rig.run()
+    rig.balloon.hold = True
+    rig.ask(10)
     ring = rig.balloon.device.ring(Queue.INFLATE)
-    ring.push(5)
+    if rig.interface == "packed":  # our device's ring would not do it
+        ring._bytes[8:16] = bytes.fromhex("00000000 0500 8080")
+    else:
+        ring.push(5)
 
     with pytest.raises(PeerError, match="INFLATE queue"):
         rig.run()
@@ -210,8 +214,14 @@ def test_a_device_that_breaks_its_ring_ends_it(rig: Any) -> None:
 
 @pytest.mark.parametrize("size", [0, 3, 100, 65535])
 def test_a_device_with_impossible_queues_is_refused(make_rig: MakeRig, size: int) -> None:
+    rig = make_rig(queue_size=size)
+    if rig.interface == "packed" and size in (3, 100):  # no power of two is needed (2.8.10.1)
+        rig.start()
+        rig.ask(10)
+        assert rig.actual == 10
+        return
     with pytest.raises(PeerError, match="descriptors"):
-        make_rig(queue_size=size).start()
+        rig.start()
 
 
 @pytest.mark.statement("ST-DRV-1")

@@ -50,9 +50,17 @@ class Machine:
     @property
     def kernel_drives(self) -> bool:
         """Whether it is the kernel's driver that QEMU's device is negotiated with."""
+        return self._has_accepted("EVENT_IDX")
+
+    @property
+    def has_packed_rings(self) -> bool:
+        """Whether QEMU's device and its driver have packed rings."""
+        return self._has_accepted("PACKED")
+
+    def _has_accepted(self, name: str) -> bool:
+        """Whether the driver has accepted the feature of this name."""
         status = self.qmp.run("x-query-virtio-status", path=f"{BALLOON}/virtio-backend")
-        accepted = status["guest-features"]["transports"]
-        return any("EVENT_IDX" in feature for feature in accepted)
+        return any(name in feature for feature in status["guest-features"]["transports"])
 
     @property
     def balloon_size(self) -> int:
@@ -157,13 +165,17 @@ async def test_it_stands_in_for_the_kernel_s_driver(
     assert (await machine.guest.run("cat /proc/sys/vm/nr_hugepages")).output == "0"
 
 
-async def test_it_runs_on_the_oldest_python(boot: Boot) -> None:
+@pytest.mark.statement("PK-1", "PK-2")
+async def test_it_runs_on_the_oldest_python_and_on_packed_rings(boot: Boot) -> None:
     with optional_part():
         python = GuestPython.unpacked(find_part("python3.9", "make lab-python39"))
-    machine = await boot("deflate-on-oom=on", python)
+    machine = await boot("deflate-on-oom=on,packed=on", python)
     assert (await machine.guest.run("python3 -V")).output.startswith("Python 3.9")
     await machine.drive()
+    assert machine.has_packed_rings
+    assert not machine.kernel_drives
     await machine.inflate_to(32 * MIB)
+    assert (await machine.statistics())["stat-total-memory"] > 0
     await machine.inflate_to(0)
 
 

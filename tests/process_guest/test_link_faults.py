@@ -255,17 +255,21 @@ def test_a_ring_that_the_device_breaks_ends_the_link(device: Device, plug_in: Pl
 # ---- deaths
 
 
+@pytest.mark.parametrize("options", [(), ("--packed-rings",)], ids=["split", "packed"])
 def test_a_new_device_takes_over_from_one_that_died(
-    start_device: Callable[[str], Device], plug_in: PlugIn
+    start_device: Callable[..., Device], plug_in: PlugIn, options: tuple[str, ...]
 ) -> None:
-    old = start_device("guest")
-    guest = plug_in(old.process.socket)
+    old = start_device("guest", *options)
+    guest = plug_in(old.process.socket, DriverOptions(queue_size=16))
+    # So many requests that the ring has been gone round.
+    old.control.run("balloon", value=SIZE - 20 * MIB)
+    guest.run_until(lambda: guest.link.balloon_size == 20 * MIB)
     old.control.run("balloon", value=SIZE - MIB)
     guest.run_until(lambda: guest.link.balloon_size == MIB)
     old.kill()
     fails(guest, LinkError, "lost the device")
     assert guest.link.balloon_size == MIB
-    new = start_device("guest")
+    new = start_device("guest", *options)
     new.control.run("balloon", value=SIZE - 2 * MIB)
     guest.link.reconnect()
     guest.run_until(lambda: guest.link.balloon_size == 2 * MIB)

@@ -57,7 +57,7 @@ class Life:
     def reload(self) -> None:
         self.link.unload()
         self.link.wait_for(State.UNLOADED, 10)
-        features = KNOWN_FEATURES & self.source.randrange(1 << 34)
+        features = KNOWN_FEATURES & self.source.randrange(1 << 35)
         options = DriverOptions(features, queue_size=1 << self.source.randrange(9))
         if not has(features, VERSION_1):
             options = options._replace(statistics_first="uninitialised")
@@ -98,8 +98,9 @@ class Life:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_nothing_is_lost_whatever_happens(
-    device: Device, plug_in: Callable[..., StillGuest], seed: int
+    start_device: Callable[..., Device], plug_in: Callable[..., StillGuest], seed: int
 ) -> None:
+    device = start_device("guest", "--free-page-hint", "--packed-rings")
     guest = plug_in(device.process.socket)
     guest.link.wait_for(State.RUNNING, 10)
     life = Life(Random(seed), device, guest)

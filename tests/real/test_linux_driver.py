@@ -20,7 +20,7 @@ from aerostat.testing.conformance.watched_guest import Marks, WatchedGuest
 from aerostat.testing.guests.uml import UmlGuest
 from aerostat.testing.polling import until
 from aerostat.units import MIB
-from aerostat.virtio.features import bit, has
+from aerostat.virtio.features import RING_PACKED, bit, has
 
 pytestmark = pytest.mark.uml
 
@@ -73,12 +73,21 @@ async def boot(run_directory: Path) -> AsyncIterator[Boot]:
 @pytest.mark.statement("DRV-OP-13", "DRV-OP-14", "LEG-OP-2", "CFG-2")
 @pytest.mark.statement("DRV-STATS-1", "DRV-STATS-2", "DRV-STATS-3", "DRV-STATS-4", "DRV-STATS-5")
 @pytest.mark.statement("DRV-STATS-8")
-@pytest.mark.parametrize("oom", [True, False])
-async def test_linux_follows_targets_and_answers(boot: Boot, oom: bool) -> None:
-    features = DEFAULT_FEATURES if oom else DEFAULT_FEATURES & ~bit(DEFLATE_ON_OOM)
+@pytest.mark.statement("PK-1", "PK-2")
+@pytest.mark.parametrize(
+    "features",
+    [
+        DEFAULT_FEATURES,
+        DEFAULT_FEATURES & ~bit(DEFLATE_ON_OOM),
+        DEFAULT_FEATURES | bit(RING_PACKED),
+    ],
+    ids=["default", "without-oom", "packed"],
+)
+async def test_linux_follows_targets_and_answers(boot: Boot, features: int) -> None:
     guest, device, served, _ = watched = await boot(features=features)
     assert device.negotiated & ~features == 0
-    assert has(device.negotiated, DEFLATE_ON_OOM) == oom
+    for feature in (DEFLATE_ON_OOM, RING_PACKED):
+        assert has(device.negotiated, feature) == has(features, feature)
 
     source = Random(7)
     await guest.command("hold", worker="kept", size=16 * MIB)

@@ -19,7 +19,10 @@ from aerostat.guest.registers import Registers
 from aerostat.testing.mocks.driver import make_memory
 from aerostat.units import MIB
 from aerostat.virtio.driver_ring import lay_out
+from aerostat.virtio.features import RING_PACKED, has
 from aerostat.virtio.memory import GuestMemory
+from aerostat.virtio.packed_ring import PackedRing
+from aerostat.virtio.ring import DeviceSide
 from aerostat.virtio.split_ring import SplitRing
 
 MULTIPLIER = 4
@@ -215,7 +218,13 @@ class FakeBalloon:
         assert not state.enabled
         state.enabled = True
         queue = self.queues[self._registers["queue_select"]]
-        self.device.start(queue, SplitRing(self.memory, size, *places))
+        desc, driver, device = places
+        ring: DeviceSide
+        if has(self.device.negotiated, RING_PACKED):
+            ring = PackedRing(self.memory, size, desc, driver, device)
+        else:
+            ring = SplitRing(self.memory, size, desc, driver, device)
+        self.device.start(queue, ring)
 
     def _notify(self, number: int) -> None:
         assert self.status & 4, "no notification before DRIVER_OK (3.1.1)"
