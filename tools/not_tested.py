@@ -4,14 +4,11 @@ A statement is in this table or carried by a test, never both, which is held by
 tests/testing/conformance/test_statements.py.
 """
 
-_NO_HINTING = "no guest of ours hints yet"
 _NOT_OUR_SIDE = "our device is behind vhost-user, and PCI is the VMM's"
 
 NOT_TESTED = {
     "DRV-OP-3": "a permission, and so nothing that could be wrong",
     "DRV-OP-8": "a permission that our driver does not use: it waits either way",
-    **{f"DRV-HINT-{n}": _NO_HINTING for n in range(7, 10)},
-    "DEV-HINT-4": _NO_HINTING,
     "DRV-REP-6": "nobody but the driver knows which touch is needless",
     "VQ-DRV-11": "nothing that a balloon writes is ever read by its driver",
     "VQ-DEV-7": "IN_ORDER is not offered",

@@ -86,6 +86,39 @@ async def test_what_the_guest_frees_the_host_has_without_being_asked(
         assert (await guest.command("check", worker="touched"))["damaged"] == 0
 
 
+@pytest.mark.statement("DRV-HINT-1", "DRV-HINT-2", "DRV-HINT-4", "DRV-HINT-7", "DRV-HINT-10")
+async def test_linux_tells_what_is_free_and_has_it_again(laboratory: Laboratory) -> None:
+    guest, control = await start(laboratory, device_options=("--free-page-hint",))
+    with control:
+        await guest.command("hold", worker="kept", size=16 * MIB)
+        free = control.sample()["stats"]["stat-free-memory"]
+        # It tells of blocks of the largest kind, 4 MiB; the rest of what is free is smaller.
+        for _ in range(2):
+            answer = control.run("aerostat-hint", ranges=True)
+            assert answer["complete"]
+            assert free - 32 * MIB < answer["hinted"] <= free
+            assert sum(length for _, length in answer["ranges"]) == answer["hinted"]
+            assert not any(n % (4 * MIB) for found in answer["ranges"] for n in found)
+            await until(lambda: free_memory(control) > free - 16 * MIB, within=10.0)
+        # It keeps what it has told until DONE, but for what it needs itself.
+        number = control.run("aerostat-hint", action="start")["id"]
+        await until(lambda: control.run("aerostat-hint", action="query")["complete"], within=10.0)
+        assert free_memory(control) < 32 * MIB
+        await guest.command("hold", worker="grown", size=96 * MIB)
+        assert control.run("aerostat-hint", action="done")["id"] == number
+        await until(lambda: free_memory(control) > free - 128 * MIB, within=10.0)
+        counters = control.sample()["counters"]
+        bad = ("bad_command_ids", "stale_hints", "unkept_hints", "hint_punches", "outside_pages")
+        assert not any(counters[name] for name in bad)
+        for worker in ("kept", "grown"):
+            assert (await guest.command("check", worker=worker))["damaged"] == 0
+
+
+def free_memory(control: ControlClient) -> int:
+    """Return what the guest says is free now."""
+    return int(control.sample()["stats"]["stat-free-memory"])
+
+
 async def test_a_fresh_guests_memory_is_had_for_few_system_calls(
     laboratory: Laboratory, tmp_path: Path
 ) -> None:

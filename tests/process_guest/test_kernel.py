@@ -30,6 +30,11 @@ class Machine:
             self.kernel.pass_time(0.1)
             self.check()
 
+    def live_hinting(self, seconds: float) -> None:
+        """Live while what is free is hinted, and so not where the model has it."""
+        for _ in range(round(seconds / 0.1)):
+            self.kernel.pass_time(0.1)
+
     def check(self) -> None:
         """Check that pages are as many as the model says, wherever they are."""
         state = self.kernel.state
@@ -211,3 +216,34 @@ def test_reported_pages_hold_the_poison() -> None:
     ((address, length),) = machine.kernel.report(1, poison=0xDEADBEEF)
     poison = (0xDEADBEEF).to_bytes(4, "little")
     assert machine.memory[address : address + length] == poison * (length // 4)
+
+
+# ---- free page hinting
+
+
+def test_all_that_is_free_is_hinted_once_and_used_again_when_it_may_be() -> None:
+    machine = Machine()
+    free = machine.pages.count(Owner.FREE)
+    hinted = machine.kernel.hint(8)
+    assert len(hinted) == 8
+    hinted += machine.kernel.hint(100)
+    assert machine.kernel.hint(100) == []
+    assert len({address for address, _ in hinted}) == len(hinted)
+    assert free * PAGE_SIZE - sum(length for _, length in hinted) < 2 * BLOCK
+    machine.kernel.hints_done()
+    assert machine.pages.count(Owner.FREE) == free
+
+
+@pytest.mark.statement("DRV-HINT-7", "DRV-HINT-8", "DRV-HINT-9")
+def test_what_was_hinted_is_used_before_if_it_must_and_written_first() -> None:
+    machine = Machine()
+    for address, length in machine.kernel.hint(100):
+        machine.memory[address : address + length] = b"?" * length  # the device may do so
+    machine.kernel.programs.play(idle(48 * MIB))
+    machine.live_hinting(2.0)
+    assert machine.pages.count(Owner.PROGRAMS) == 48 * MIB // PAGE_SIZE
+    assert machine.pages.count(Owner.HINTED) > 0
+    assert machine.kernel.damaged() == 0
+    machine.kernel.hints_done()
+    machine.live(0.5)
+    assert machine.kernel.damaged() == 0

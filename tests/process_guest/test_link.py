@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from aerostat.balloon.abi import DEFLATE_ON_OOM, PAGE_POISON, PAGE_REPORTING, PAGE_SIZE, STATS_VQ
+from aerostat.balloon.abi import (
+    DEFLATE_ON_OOM,
+    FREE_PAGE_HINT,
+    PAGE_POISON,
+    PAGE_REPORTING,
+    PAGE_SIZE,
+    STATS_VQ,
+)
 from aerostat.balloon.driver_features import DEFAULT_FEATURES, FEATURES_OF_2009, KNOWN_FEATURES
 from aerostat.balloon.statistics import Tag
 from aerostat.process_guest.interface import MAX_QUEUE_SIZE, RESERVED_SIZE, DriverOptions, State
@@ -50,6 +57,29 @@ def settle(guest: StillGuest, balloon_size: int) -> None:
 
 def pages_of(guest: StillGuest) -> set[int]:
     return {*range(SIZE // PAGE_SIZE)} - {*guest.kernel.free}
+
+
+# ---- hints
+
+
+@pytest.mark.statement("DRV-HINT-4", "DRV-HINT-10", "CFG-G-2")
+def test_a_guest_tells_what_is_free_and_has_it_again(
+    start_device: Callable[..., Device], plug_in: PlugIn
+) -> None:
+    device = start_device("guest", "--free-page-hint")
+    options = DriverOptions(features=DEFAULT_FEATURES | bit(FREE_PAGE_HINT))
+    guest = plug_in(device.process.socket, options)
+    guest.link.wait_for(State.RUNNING, 10)
+    free = sorted(guest.kernel.free)[-2000:]
+    del guest.kernel.free[:-2000]
+    for _ in range(2):
+        asked = device.control.start("aerostat-hint", ranges=True)
+        guest.run_until(lambda: not guest.kernel.free)
+        guest.run_until(lambda: len(guest.kernel.free) == 2000)
+        answer = device.control.finish(asked)
+        assert answer["complete"]
+        assert answer["ranges"] == [[free[0] * PAGE_SIZE, 2000 * PAGE_SIZE]]
+    assert sorted(guest.kernel.free) == free
 
 
 # ---- statistics

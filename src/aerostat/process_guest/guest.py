@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from aerostat.balloon.abi import DEFLATE_ON_OOM, PAGE_REPORTING, PAGE_SIZE
+from aerostat.balloon.abi import DEFLATE_ON_OOM, FREE_PAGE_HINT, PAGE_REPORTING, PAGE_SIZE
 from aerostat.balloon.driver_features import DEFAULT_FEATURES
 from aerostat.balloon.statistics import Tag
 from aerostat.device.loop import Loop, Timer
@@ -22,8 +22,8 @@ from aerostat.process_guest.memory import GuestMemoryFile
 from aerostat.process_guest.pages import Pages
 from aerostat.virtio.features import bit, has
 
-#: A driver of today, which reports free pages.
-TODAY = DriverOptions(features=DEFAULT_FEATURES | bit(PAGE_REPORTING))
+#: A driver of today, which reports free pages, and hints them where it is asked.
+TODAY = DriverOptions(features=DEFAULT_FEATURES | bit(PAGE_REPORTING) | bit(FREE_PAGE_HINT))
 
 #: What `uname` would say.
 RELEASE = "modelled"

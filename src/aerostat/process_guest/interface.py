@@ -42,6 +42,15 @@ class Kernel(Protocol):
     def reported(self, ranges: Sequence[tuple[int, int]]) -> None:
         """Learn that the device has seen these free ranges, which may be used again."""
 
+    def hint(self, room: int) -> Sequence[tuple[int, int]]:
+        """Return at most `room` free ranges (address, length in bytes); none: there are no more.
+
+        They are best left alone until `hints_done`; used before, they are to be written to first.
+        """
+
+    def hints_done(self) -> None:
+        """Learn that all that was hinted may be used again; often nothing was."""
+
 
 class State(Enum):
     """How far a link has come."""

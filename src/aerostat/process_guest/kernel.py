@@ -95,6 +95,9 @@ class Kernel:
         ):
             lacking[owner] = _count(amount) - self._pages.count(owner)
             self._pages.free_some(owner, -lacking[owner])
+        # What is short is taken from what was hinted, which may be used at any time (5.5.6.5.1).
+        wanted = sum(max(count, 0) for count in lacking.values())
+        self._pages.free_some(Owner.HINTED, wanted - self._pages.count(Owner.FREE))
         for owner, count in lacking.items():
             self._pages.write(self._pages.take(owner, count))
 
@@ -194,6 +197,23 @@ class Kernel:
             pfns = _block(address // PAGE_SIZE)
             self._pages.hand(pfns, Owner.FREE)
             self._pages.know_free(pfns)
+
+    # Free page hinting (virtio 1.2, 5.5.6.5)
+
+    def hint(self, room: int) -> list[tuple[int, int]]:
+        """Return at most `room` free ranges (address, length) that were not hinted yet.
+
+        They are kept until `hints_done`, unless programs need them before; what is in them then
+        is anything, and is written over.
+        """
+        chosen = self._pages.free_blocks(_BLOCK, known=True)[:room].tolist()
+        for first in chosen:
+            self._pages.hand(_block(first), Owner.HINTED)
+        return [(first * PAGE_SIZE, _BLOCK) for first in chosen]
+
+    def hints_done(self) -> None:
+        """Use all that was hinted again."""
+        self._pages.free_some(Owner.HINTED, self._pages.count(Owner.HINTED))
 
 
 def _block(first: int) -> Pfns:

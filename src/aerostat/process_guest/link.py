@@ -31,9 +31,10 @@ from aerostat.process_guest.work import BalloonWork
 from aerostat.vhost_user import outcomes
 from aerostat.vhost_user.messages import ProtocolFeature, Request
 
-# Of the configuration space, the driver reads `num_pages` and `actual` (5.5.4).
-_CONFIG_SIZE = 8
-_NUM_PAGES = slice(0, 4)
+# Of the configuration space, the driver reads `num_pages` and `actual` (5.5.4), and with
+# FREE_PAGE_HINT the command id.
+_CONFIG_SIZE, _CONFIG_SIZE_WITH_HINTS = 8, 12
+_NUM_PAGES, _CMD_ID = slice(0, 4), slice(8, 12)
 _ACTUAL_OFFSET = 4
 
 _COUNTERS = (
@@ -355,7 +356,9 @@ class DeviceLink:
             self._config_is_stale = True
             return
         self._reading_config = True
-        self._connection.frontend.read_config(0, _CONFIG_SIZE)
+        hints = self.driver is not None and self.driver.hints is not None
+        size = _CONFIG_SIZE_WITH_HINTS if hints else _CONFIG_SIZE
+        self._connection.frontend.read_config(0, size)
         self._connection.flush()
 
     def _config_read(self, data: bytes) -> None:
@@ -364,4 +367,5 @@ class DeviceLink:
             self._config_is_stale = False
             self._read_config()
         if self._work is not None:
-            self._work.config_changed(int.from_bytes(data[_NUM_PAGES], "little"))
+            num_pages, cmd_id = (int.from_bytes(data[at], "little") for at in (_NUM_PAGES, _CMD_ID))
+            self._work.config_changed(num_pages, cmd_id)

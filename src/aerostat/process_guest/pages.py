@@ -30,6 +30,8 @@ class Owner(IntEnum):
     BALLOON = 4
     REPORTING = 5
     """Free, and just being reported to the device: it may not be used before the answer."""
+    HINTED = 6
+    """Free, and hinted to the device: kept for it as long as nobody needs it."""
 
 
 class Pages:
@@ -107,16 +109,17 @@ class Pages:
         """Remember of free pages that the host knows it, for as long as they stay free."""
         self._known_free[pfns] = True
 
-    def free_blocks(self, size: int) -> Pfns:
+    def free_blocks(self, size: int, *, known: bool = False) -> Pfns:
         """Return the first pages of the aligned blocks of `size` bytes that are free throughout.
 
-        Blocks of which the host knows it are left out.
+        Blocks of which the host knows it are left out, unless those that are `known` count, too.
         """
         length = size // PAGE_SIZE
         end = len(self) // length * length
         owned = self._owners[:end].reshape(-1, length).any(axis=1)
-        known = self._known_free[:end].reshape(-1, length).all(axis=1)
-        return np.flatnonzero(~(owned | known)) * length
+        if not known:
+            owned |= self._known_free[:end].reshape(-1, length).all(axis=1)
+        return np.flatnonzero(~owned) * length
 
     def release(self) -> None:
         """Let go of the memory."""

@@ -12,6 +12,7 @@ from aerostat.balloon.driver_events import (
     Deflated,
     DeviceBroken,
     Event,
+    Hinted,
     Inflated,
     Reported,
     StatisticsWanted,
@@ -113,6 +114,7 @@ class BalloonWork:
         """End after a reset of the device: what is in the balloon is the guest's again."""
         self.close()
         self._kernel.give_back(self.driver.stop())
+        self._kernel.hints_done()
 
     def close(self) -> None:
         """Let go of the guest's memory, of which nothing is given back."""
@@ -129,11 +131,12 @@ class BalloonWork:
             if not self._running:  # the device broke a ring
                 return
         self._balance()
+        self._hint()
         self._tell_device()
 
-    def config_changed(self, num_pages: int) -> None:
-        """Take the device's wish for the balloon's size, in pages of 4096 bytes."""
-        self.driver.config_changed(num_pages)
+    def config_changed(self, num_pages: int, hint_cmd_id: int) -> None:
+        """Take the device's wishes: the balloon's size in pages of 4096 bytes, a hinting round."""
+        self.driver.config_changed(num_pages, hint_cmd_id)
         if self._running:
             self.look()
 
@@ -166,7 +169,7 @@ class BalloonWork:
             case DeviceBroken(queue, problem):
                 self.rest()
                 self._on_broken(f"{queue.name} queue: {problem}")
-            case Inflated():
+            case Inflated() | Hinted():
                 pass  # the driver keeps the account
 
     def _balance(self) -> None:
@@ -181,6 +184,16 @@ class BalloonWork:
             else:
                 self._counters["out_of_pages"] += 1
                 self._retry = self._loop.call_later(_OUT_OF_PAGES_SECONDS, self._try_again)
+
+    def _hint(self) -> None:
+        """Tell what is free, as far as the device asks for it and one request goes (5.5.6.5)."""
+        hints = self.driver.hints
+        if hints is None:
+            return
+        if hints.wanted:
+            hints.send(self._kernel.hint(hints.room))
+        if hints.released:
+            self._kernel.hints_done()
 
     def _try_again(self) -> None:
         self._retry = None

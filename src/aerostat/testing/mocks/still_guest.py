@@ -25,7 +25,7 @@ class StillKernel:
     """A kernel with the free pages `pfns`, whose `figures` change only if a test changes them.
 
     Pages are given from the end. `given_back` and `seen` are what came back from the balloon and
-    from reports.
+    from reports, `hinted` what is kept for the device.
     """
 
     def __init__(self, pfns: Iterable[int], figures: Mapping[int, int] | None = None) -> None:
@@ -33,6 +33,7 @@ class StillKernel:
         self.figures = FIGURES if figures is None else figures
         self.given_back: list[int] = []
         self.seen: list[tuple[int, int]] = []
+        self.hinted: list[int] = []
 
     def statistics(self) -> Mapping[int, int]:
         """Return the figures."""
@@ -52,6 +53,17 @@ class StillKernel:
     def reported(self, ranges: Sequence[tuple[int, int]]) -> None:
         """Remember what was seen."""
         self.seen += ranges
+
+    def hint(self, room: int) -> Sequence[tuple[int, int]]:
+        """Hint free pages, one by one."""
+        pages = self.take_pages(room)
+        self.hinted += pages
+        return [(page * PAGE_SIZE, PAGE_SIZE) for page in pages]
+
+    def hints_done(self) -> None:
+        """Have free again what was hinted."""
+        self.free += self.hinted
+        self.hinted.clear()
 
 
 class StillGuest:
