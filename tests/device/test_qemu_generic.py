@@ -14,12 +14,15 @@ from aerostat.testing.polling import until
 from aerostat.testing.processes.device import DeviceProcess
 from aerostat.testing.pytest_plugin import optional_part
 from aerostat.units import MIB
+from aerostat.virtio.features import RING_PACKED
 
 pytestmark = [pytest.mark.qemu, pytest.mark.timeout(180)]
 
 SIZE = 512 * MIB
 FILLED = 200 * MIB
 SMALL = SIZE - 256 * MIB
+
+DRIVER = "/sys/bus/virtio/drivers/virtio_balloon"
 
 # How far figures of a guest at rest may be apart that were read one after the other.
 SLACK = 2 * MIB
@@ -39,6 +42,7 @@ class Machine(NamedTuple):
     guest: QemuGuest
     qemu: ControlClient
     balloon: ControlClient
+    has_packed_rings: bool
 
     async def becomes(self, size: int) -> dict[str, Any]:
         """Wait until the guest has this size, and return a sample."""
@@ -70,8 +74,13 @@ def parts(request: pytest.FixtureRequest) -> Parts:
 async def machine(
     run_directory: Path, parts: Parts, request: pytest.FixtureRequest
 ) -> AsyncIterator[Machine]:
-    """A guest on a device without free page reporting, or with the options that a test asks for."""
+    """A guest on a device without free page reporting, or with the options that a test asks for.
+
+    One of the kernels has packed rings, which is as good as all of them having both kinds.
+    """
     options = getattr(request, "param", ("--no-free-page-reporting",))
+    if "6.12" in request.node.callspec.id:
+        options += ("--packed-rings",)
     device = DeviceProcess("one", size=SIZE, directory=run_directory, options=options)
     guest = QemuGuest(
         "one", size=SIZE, directory=run_directory, device_socket=device.socket, parts=parts
@@ -80,7 +89,7 @@ async def machine(
     try:
         await guest.start()
         with ControlClient(guest.control) as qemu, ControlClient(device.control) as balloon:
-            yield (machine := Machine(guest, qemu, balloon))
+            yield (machine := Machine(guest, qemu, balloon, "--packed-rings" in options))
             if guest.alive:
                 assert qemu.run("query-status")["status"] == "running"
             counters = machine.sample()["counters"]
@@ -101,6 +110,9 @@ async def test_figures_are_the_guests_own(machine: Machine) -> None:
     free = stats[QEMU_KEYS[Tag.FREE_MEMORY]]
     assert abs(free - after["meminfo"]["MemFree"]) <= SLACK
     assert (sample["max-size"], sample["guest-size"]) == (SIZE, SIZE)
+    # A character for each feature, the first for number 0.
+    features = await machine.guest.command("shell", f"cat {DRIVER}/virtio*/features")
+    assert (features[0][RING_PACKED] == "1") == machine.has_packed_rings
     # Linux sends its figures of reclaim since 6.12.
     tags = set(Tag) if machine.guest.version >= (6, 12) else set(Tag) - RECLAIM
     assert stats.keys() == {"unknown", *(QEMU_KEYS[tag] for tag in tags)}
