@@ -2,8 +2,8 @@
 
 import pytest
 
-from aerostat.balloon.abi import PAGE_SIZE
-from aerostat.balloon.device import Event, Inflate, Report, StatisticsArrived
+from aerostat.balloon.abi import FREE_PAGE_HINT, PAGE_SIZE, Queue
+from aerostat.balloon.device import DEFAULT_FEATURES, Event, Inflate, Report, StatisticsArrived
 from aerostat.testing.conformance.bad_requests import (
     CASES,
     GOOD_STATISTICS,
@@ -15,13 +15,15 @@ from aerostat.testing.conformance.bad_requests import (
     used_index,
 )
 from aerostat.testing.conformance.pair import BalloonPair
+from aerostat.virtio.features import bit
 
 MIB = 1 << 20
 SCRATCH = 8 * MIB
 
 
 def start(case: Case) -> tuple[BalloonPair, Ground]:
-    pair = BalloonPair(size=RING_SIZE, buffer_size=64)
+    features = DEFAULT_FEATURES | bit(FREE_PAGE_HINT)
+    pair = BalloonPair(features=features, size=RING_SIZE, buffer_size=64, queues=tuple(Queue))
     return pair, Ground(pair.driver.rings[case.queue], pair.memory, SCRATCH)
 
 
@@ -38,6 +40,7 @@ def taken(events: list[Event]) -> set[int]:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 @pytest.mark.statement("VQ-DEV-1", "VQ-DEV-2", "VQ-DEV-3", "VQ-DEV-4", "DEV-OP-3")
+@pytest.mark.statement("BAD-DEV-1", "BAD-DEV-2", "BAD-DEV-3", "BAD-DEV-4", "BAD-DEV-5")
 def test_what_is_bad_is_answered_and_the_next_request_served(case: Case) -> None:
     pair, ground = start(case)
     begin = used_index(ground.ring)

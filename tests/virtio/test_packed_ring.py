@@ -409,6 +409,7 @@ def drain(device: PackedRing) -> int:
 
 @given(st.integers(0, 2**32), st.sampled_from([1, 2, 3, 8, 32]))
 @settings(max_examples=3 * settings().max_examples)
+@pytest.mark.statement("BAD-DEV-6")
 def test_scribbled_rings_raise_only_peer_errors(seed: int, size: int) -> None:
     """Nonsense that is hard to tell from sense: most descriptors are marked as available."""
     source = Random(seed)

@@ -17,6 +17,7 @@ from aerostat import __version__
 from aerostat.cli.errors import ExitCode, exit_code, one_line
 
 _COMMANDS = {
+    "check": "aerostat.cli.check:command",
     "config": "aerostat.cli.config:command",
     "demo": "aerostat.demo.command:command",
     "device": "aerostat.cli.device:command",

@@ -29,8 +29,10 @@ def test_no_two_statements_share_an_id() -> None:
 
 def test_statements_are_well_formed() -> None:
     for one in STATEMENTS.values():
-        assert re.fullmatch(r"(DRV|DEV|LEG|CFG|ST|VQ|PK|PCI)(-[A-Z]+)?(-\d+){1,2}", one.id)
-        assert re.fullmatch(r"\d+(\.\d+)*", one.clause), one.id
+        assert re.fullmatch(
+            r"(DRV|DEV|LEG|CFG|ST|VQ|PK|PCI|VU|USE|BAD)(-[A-Z]+)?(-\d+){1,2}", one.id
+        )
+        assert re.fullmatch(r"\d+(\.\d+)*|vhost-user, .+", one.clause), one.id
         assert one.words.endswith("."), one.id
         assert one.note.endswith(".") or not one.note, one.id
         if "DRV-" in one.id:

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 from aerostat import __version__
 from aerostat.testing.check.verdicts import Outcome, Verdict, by_statement, exit_status
-from aerostat.testing.conformance.statements import GROUPS, statement
+from aerostat.testing.conformance.statements import GROUPS, Strength, statement
 
 SCHEMA = 1
 
@@ -34,7 +34,8 @@ _COUNTED = {
     Outcome.SKIPPED: "skipped",
 }
 _OUTCOME_WIDTH = max(map(len, _WORDS.values()))
-_ID_WIDTH = 13
+_ID_WIDTH = 12
+_STRENGTH_WIDTH = max(map(len, Strength))
 _INDENT = " " * (2 + _OUTCOME_WIDTH + 2)
 # Of violations of one and the same statement; the others are counted.
 _SHOWN = 20
@@ -72,7 +73,10 @@ _WRONG = (Outcome.FAIL, Outcome.WARNING, Outcome.DEVIATION)
 def _of_statement(id_: str, verdicts: Sequence[Verdict]) -> Iterator[Line]:
     worst = verdicts[0]
     word, colour = _WORDS[worst.outcome], _COLOURS.get(worst.outcome)
-    told = statement(id_).words if worst.outcome in (*_WRONG, Outcome.PASS) else worst.words
+    one = statement(id_)
+    told = f"{one.strength:<{_STRENGTH_WIDTH}} {one.words}"
+    if worst.outcome not in (*_WRONG, Outcome.PASS):
+        told = f"({worst.words})"
     yield Line(f"  {word:<{_OUTCOME_WIDTH}}  {id_:<{_ID_WIDTH}} {told}", colour)
     wrong = [verdict for verdict in verdicts if verdict.outcome in _WRONG]
     for verdict in wrong[:_SHOWN]:

@@ -6,7 +6,7 @@ stage is asked whether the subject still is what it should be; if not, that chec
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from aerostat.errors import AerostatError
 from aerostat.testing.check.checks import Check, Choice, Judge, Registry, chosen
@@ -16,7 +16,7 @@ from aerostat.testing.check.verdicts import Known, Outcome, Verdict
 S = TypeVar("S")
 
 #: Told of each check before it is played: its place from 1 on, how many there are, itself.
-Progress = Callable[[int, int, "Check[S]"], None]
+Progress = Callable[[int, int, Check[Any]], None]
 
 
 class Stage(Protocol[S]):
@@ -44,7 +44,7 @@ def run(
     *,
     choice: Choice | None = None,
     known: Known | None = None,
-    progress: Progress[S] | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[Verdict]:
     """Play the checks that are chosen; yield their verdicts, those of statements without last."""
     choice, known = choice or Choice(), known or Known()

@@ -1,10 +1,10 @@
 """What no guest should put on a balloon's queues: requests by name, and what must come of each.
 
 Data for tests of any device, behind any transport: virtio 1.2, 5.5.6 (payloads, statistics,
-reports) and 2.7 (rings). A case is played on a ring that runs. Then, whatever the case was, every
-chain that makes sense as a chain comes back once, with nothing written to it; no page is taken
-but `Case.taken`; and a good request is served, at once or (where a ring `may_break`) after the
-ring was started afresh.
+reports, hints) and 2.7 (rings). A case is played on a ring that runs. Then, whatever the case was,
+every chain that makes sense as a chain comes back once, with nothing written to it; no page is
+taken but `Case.taken`; and a good request is served, at once or (where a ring `may_break`) after
+the ring was started afresh.
 
 ::
 
@@ -25,8 +25,8 @@ from aerostat.balloon.abi import PAGE_SIZE, Queue
 from aerostat.balloon.statistics import ENTRY_SIZE, encode
 from aerostat.testing.mocks.driver import DriverRing, Used
 from aerostat.virtio.chain import INDIRECT, NEXT, WRITE
-from aerostat.virtio.ring import Buffer
 from aerostat.virtio.memory import GuestMemory
+from aerostat.virtio.ring import Buffer
 
 #: A ring for these cases has at least so many descriptors.
 RING_SIZE = 64
@@ -111,20 +111,22 @@ def returned(ring: DriverRing, since: int) -> list[Used]:
 #: What `play_good` sends as statistics.
 GOOD_STATISTICS = {4: 77}
 
+_STOP, _DONE, _NO_ROUND = (struct.pack("<I", id_) for id_ in (0, 1, 77))
+_GOOD_PAYLOADS = {Queue.STATS: encode(GOOD_STATISTICS), Queue.HINT: _STOP}
+
 # The descriptors of good requests, and of bad ones that are no chain: those that `add` takes last.
 _GOOD, _BAD = 5, 32
 
 
 def play_good(ground: Ground, queue: Queue) -> None:
-    """Send a good request, whatever was played before: of `Ground.page`, or `GOOD_STATISTICS`.
+    """Send a good request, whatever was played before: of `Ground.page`, or of no page.
 
     No case leaves its descriptor with the device.
     """
     if queue is Queue.REPORTING:
         address, length, flags = ground.page * PAGE_SIZE, PAGE_SIZE, WRITE
     else:
-        page = _pfns(ground.page)
-        payload = encode(GOOD_STATISTICS) if queue is Queue.STATS else page
+        payload = _GOOD_PAYLOADS.get(queue) or _pfns(ground.page)
         (address, length), flags = ground.put(payload), 0
     ground.ring.write_descriptor(_GOOD, address, length, flags)
     ground.ring.offer(_GOOD)
@@ -276,6 +278,48 @@ REPORTS = (
 )
 
 
+def _twice_over(name: str, payload: bytes) -> Case:
+    def play(ground: Ground) -> None:
+        ground.send(payload)
+        ground.send(payload)
+
+    return Case(name, Queue.HINT, play, chains=2)
+
+
+def _hint(name: str, buffer: Callable[[Ground], Buffer]) -> Case:
+    return _buffers(name, Queue.HINT, lambda _: [], lambda g: [buffer(g)])
+
+
+# No round is under way, so that no page may be taken by any of these.
+HINTS = (
+    *(
+        _bytes(f"a command id of {size} bytes", Queue.HINT, bytes(size))
+        for size in (0, 1, 3, 5, 8, 4096)
+    ),
+    _bytes("a command id of no round", Queue.HINT, _NO_ROUND),
+    _bytes("a command id in pieces", Queue.HINT, _NO_ROUND, [1, 1, 1]),
+    _bytes("DONE from a driver", Queue.HINT, _DONE),
+    _twice_over("a command id twice", _NO_ROUND),
+    _twice_over("STOP twice", _STOP),
+    _buffers("a command id beyond memory", Queue.HINT, lambda g: [(g.end, 4)]),
+    _buffers("a command id of 4 GiB", Queue.HINT, lambda g: [(g.scratch, _LONG)]),
+    _buffers(
+        "a command id and a hint",
+        Queue.HINT,
+        lambda g: [g.put(_NO_ROUND)],
+        lambda g: [(g.scratch + PAGE_SIZE, PAGE_SIZE)],
+    ),
+    _hint("a hint in no round", lambda g: (g.scratch, SCRATCH)),
+    _hint("a hint of nothing", lambda g: (g.scratch, 0)),
+    _hint("a hint of a byte", lambda g: (g.scratch + 1, 1)),
+    _hint("a hint of 4 GiB", lambda g: (g.scratch, _LONG)),
+    _hint("a hint of the hole", lambda g: (g.hole, PAGE_SIZE)),
+    _hint("a hint across a region's end", lambda g: (g.hole - PAGE_SIZE, 2 * PAGE_SIZE)),
+    _hint("a hint that wraps around", lambda _: (_TOP - PAGE_SIZE, 2 * PAGE_SIZE)),
+    _hint("a hint of the ring", lambda g: (g.ring.desc, PAGE_SIZE)),
+)
+
+
 def _raw(*descriptors: tuple[int, int, int], head: int = _BAD) -> Callable[[Ground], None]:
     """Return what offers a chain at `head`: (length, flags, next) of it and those after it."""
 
@@ -362,4 +406,4 @@ RINGS = (
     _ring("one head twice", _twice, chains=2),
 )
 
-CASES = (*PAYLOADS, *STATISTICS, *REPORTS, *RINGS)
+CASES = (*PAYLOADS, *STATISTICS, *REPORTS, *HINTS, *RINGS)

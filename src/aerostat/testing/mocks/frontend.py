@@ -3,13 +3,14 @@
 It connects to a device, negotiates, shares its memory, sets rings up and stops them again as
 `aerostat.vhost_user.frontend` does, or in any order that a test makes up from `request`, `ask` and
 `send_raw`. What a guest's driver would do on the rings is `mocks.driver`'s.
-Everything that waits gives up after `TIMEOUT` with `LinkError`. Linux only; standard library
-only.
+Everything that waits gives up after `TIMEOUT`, or what it is told, with `LinkError`. Linux only;
+standard library only.
 """
 
 import os
 import select
 import socket
+import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -45,24 +46,31 @@ class _Notifications(NamedTuple):
 class MockFrontend(Closing):
     """A front-end that is connected to the device at `path`.
 
-    `protocol_features` are agreed on where the device offers them.
+    `protocol_features` are agreed on where the device offers them. A device that says nothing for
+    `timeout` seconds counts as hung.
     """
 
     def __init__(
-        self, path: str, memory: SharedFile, *, protocol_features: int = PROTOCOL_FEATURES
+        self,
+        path: str,
+        memory: SharedFile,
+        *,
+        protocol_features: int = PROTOCOL_FEATURES,
+        timeout: float = TIMEOUT,
     ) -> None:
         self.memory = memory
+        self.timeout = timeout
         self.conversation = Frontend(wanted=protocol_features)
         self._notifications: dict[int, _Notifications] = {}
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(TIMEOUT)
+        self._socket.settimeout(timeout)
         try:
             self._socket.connect(path)
         except OSError:
             self._socket.close()
             raise
         self.channel, self._device_channel = socket.socketpair()
-        self.channel.settimeout(TIMEOUT)
+        self.channel.settimeout(timeout)
 
     def close(self) -> None:
         """Disconnect; the memory stays."""
@@ -105,6 +113,17 @@ class MockFrontend(Closing):
         except ConnectionResetError:
             return True
 
+    def hung_up(self, seconds: float) -> bool:
+        """Return whether the device hangs up within `seconds`, whatever it says before."""
+        end = time.monotonic() + seconds
+        while select.select([self._socket], [], [], max(0.0, end - time.monotonic()))[0]:
+            try:
+                if not self._socket.recv(4096):
+                    return True
+            except ConnectionResetError:
+                return True
+        return False
+
     def _expect(self, request: int) -> bytes:
         answered, payload = self.receive_reply()
         if answered != request:
@@ -130,9 +149,13 @@ class MockFrontend(Closing):
         """The features that were chosen last."""
         return self.conversation.features
 
-    def negotiate(self, features: int | None = None) -> None:
-        """Agree on `features` (None: all that are offered) and share the memory."""
+    def begin(self) -> None:
+        """Agree on what the two sides share, and say who owns the device."""
         self._carry_out(lambda frontend: frontend.negotiate(self._device_channel.fileno()))
+
+    def negotiate(self, features: int | None = None) -> None:
+        """Begin, agree on `features` (None: all that are offered) and share the memory."""
+        self.begin()
         self.choose(self.conversation.offered_features if features is None else features)
         self.share_memory()
 
@@ -206,10 +229,23 @@ class MockFrontend(Closing):
 
     def wait_for_call(self, index: int) -> None:
         """Wait until the device tells of used buffers in ring `index`."""
-        call = self._notifications[index].call
-        if not select.select([call], [], [], TIMEOUT)[0]:
+        if not self.called(index, self.timeout):
             raise LinkError(f"ring {index} is not called")
+
+    def called(self, index: int, seconds: float = 0) -> bool:
+        """Return whether the device has told of used buffers, or does so within `seconds`."""
+        call = self._notifications[index].call
+        if not select.select([call], [], [], seconds)[0]:
+            return False
         os.eventfd_read(call)
+        return True
+
+    def renew_notifications(self, index: int) -> None:
+        """Give a ring another kick and another call, while it may be running."""
+        old = self._notifications.pop(index)
+        self.send_notifications(index)
+        os.close(old.kick)
+        os.close(old.call)
 
     def _notifications_of(self, index: int) -> _Notifications:
         if index not in self._notifications:

@@ -2,8 +2,10 @@
 
 Pure. Ids are stable: ``DRV-`` speaks of drivers, ``DEV-`` of devices, ``LEG-`` of the legacy
 interface, ``CFG-`` of the configuration space, ``ST-`` of status and features, ``VQ-`` of split
-rings, ``PK-`` of packed ones, ``PCI-`` of PCI. They are in `balloon`, `device_status`, `rings`
-and `pci`; `terms` says what a statement is, `deviations` who is known not to keep which.
+rings, ``PK-`` of packed ones, ``PCI-`` of PCI, ``VU-`` of vhost-user; ``USE-`` and ``BAD-`` are
+what nobody has written down, and everybody counts on. They are in `balloon`, `device_status`,
+`rings`, `pci`, `vhost_user`, `expected` and `expected_of_drivers`; `terms` says what a statement
+is, `deviations` who is known not to keep which.
 
 A test says which it checks by ``@pytest.mark.statement("DRV-STATS-1")``; the table in
 ``docs/specification.md`` is made of both.
@@ -15,7 +17,15 @@ A test says which it checks by ``@pytest.mark.statement("DRV-STATS-1")``; the ta
 """
 
 from aerostat.errors import UsageError
-from aerostat.testing.conformance.statements import balloon, device_status, pci, rings
+from aerostat.testing.conformance.statements import (
+    balloon,
+    device_status,
+    expected,
+    expected_of_drivers,
+    pci,
+    rings,
+    vhost_user,
+)
 from aerostat.testing.conformance.statements.deviations import DEVIATIONS
 from aerostat.testing.conformance.statements.terms import Deviation, Group, Statement, Strength, Who
 
@@ -38,6 +48,9 @@ GROUPS: tuple[Group, ...] = (
     *device_status.GROUPS,
     *rings.GROUPS,
     *pci.GROUPS,
+    *vhost_user.GROUPS,
+    *expected.GROUPS,
+    *expected_of_drivers.GROUPS,
 )
 
 #: Every statement by its id, in the order of the groups.

@@ -1,0 +1,96 @@
+"""``aerostat check device``: plays the driver against any vhost-user balloon device."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from aerostat.cli import checking
+from aerostat.cli.options import SIZE
+
+if TYPE_CHECKING:
+    from aerostat.balloon.abi import QueueRule
+
+_RULES = ("dense-offered", "dense-negotiated", "fixed")
+
+
+@click.command(
+    "device",
+    short_help="Hold a vhost-user balloon device to the specification.",
+    epilog="""\b
+Exit codes:
+  0  nothing is violated that is not known to be
+  1  something is violated
+  2  the command line is wrong, or nobody can be met at the socket
+
+\b
+Examples:
+  aerostat check device /run/vm/balloon.sock
+  aerostat check device b.sock -- ./my-balloon --socket b.sock    started, and again if it dies
+  aerostat check device b.sock --only DEV-STATS,BAD               some of it
+  aerostat check device b.sock --junit report.xml                 for a build
+""",
+)
+@click.argument("socket", type=click.Path(path_type=Path))
+@click.argument("program", nargs=-1, type=click.UNPROCESSED)
+@click.option(
+    "--memory", metavar="SIZE", type=SIZE, default="64MiB", show_default=True,
+    help="The memory of the guest that is played.",
+)  # fmt: skip
+@click.option(
+    "--features", metavar="NAME,...", help="What the driver takes of what is offered; else all."
+)
+@click.option(
+    "--queues",
+    type=click.Choice(_RULES),
+    default=_RULES[0],
+    show_default=True,
+    help="How queues are numbered where a feature is left out.",
+)
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(0.1, 60),
+    default=2.0,
+    show_default=True,
+    help="How long the device may say nothing until it counts as hung.",
+)
+@checking.report_options
+def command(
+    socket: Path,
+    program: tuple[str, ...],
+    memory: int,
+    features: str | None,
+    queues: str,
+    timeout: float,
+    only: tuple[str, ...],
+    skip: tuple[str, ...],
+    who: str,
+    known: tuple[str, ...],
+    **options: Any,
+) -> int:
+    """Play the driver against the vhost-user balloon device that listens at SOCKET.
+
+    Each check has a connection and a guest of its own. With PROGRAM, the device is started by it,
+    and again whenever it has ended.
+    """
+    from aerostat.errors import AerostatError, UsageError
+    from aerostat.testing.check.device.all_checks import CHECKS
+    from aerostat.testing.check.device.stage import Options, SocketStage
+    from aerostat.testing.check.features import feature_set
+    from aerostat.testing.check.running import run
+
+    told = Options(
+        memory=memory,
+        features=-1 if features is None else feature_set(features.split(",")),
+        rule=cast("QueueRule", queues),
+        patience=timeout,
+    )
+    chosen, reasons = checking.choice(only, skip), checking.known(who, known)
+    with SocketStage(socket, told, program) as stage:
+        try:
+            stage.meet()
+        except AerostatError as error:
+            raise UsageError(f"cannot check the device: {error}") from error
+        verdicts = run(stage, CHECKS, choice=chosen, known=reasons, progress=checking.progress)
+        return checking.conclude(stage.description(), verdicts, options)

@@ -1,0 +1,56 @@
+"""All checks of devices, in the order in which they are played. Importing it registers them."""
+
+# ruff: noqa: I001 - the order is that in which they are played
+from aerostat.testing.check.device import handshake
+from aerostat.testing.check.device import features
+from aerostat.testing.check.device import configuration
+from aerostat.testing.check.device import pages
+from aerostat.testing.check.device import statistics
+from aerostat.testing.check.device import reporting
+from aerostat.testing.check.device import hinting
+from aerostat.testing.check.device import notifications
+from aerostat.testing.check.device import chains
+from aerostat.testing.check.device import life
+from aerostat.testing.check.device import memory_table
+from aerostat.testing.check.device import bad_input
+from aerostat.testing.check.device import bad_talk
+from aerostat.testing.check.device.registry import CHECKS
+
+#: The rooms that have checks.
+ROOMS = (
+    handshake,
+    features,
+    configuration,
+    pages,
+    statistics,
+    reporting,
+    hinting,
+    notifications,
+    chains,
+    life,
+    memory_table,
+    bad_input,
+    bad_talk,
+)
+
+_PCI = "PCI is the VMM's, and is seen from inside a guest"
+_HOST = "what the device makes of it, only its host can say"
+_PACKED = "packed rings are not played yet"
+CHECKS.unobservable.update(
+    {
+        "LEG-OP-3": _HOST,
+        "DEV-HINT-2": "only a host begins rounds",
+        "DEV-HINT-4": "a permission, and only who tracks writes knows whether it holds",
+        "DEV-HINT-6": "only a host begins rounds",
+        "LEG-HINT-1": "only a host begins rounds",
+        "LEG-VQ-1": "over vhost-user each part of a ring is told by itself",
+        "PK-1": _PACKED,
+        "PK-3": _PACKED,
+        "PK-6": _PACKED,
+        "BAD-DEV-6": _PACKED,
+        **{f"PCI-{number}": _PCI for number in range(9, 13)},
+        "LEG-PCI-1": _PCI,
+    }
+)
+
+__all__ = ["CHECKS", "ROOMS"]

@@ -1,0 +1,152 @@
+"""A device at a socket, on which checks are played: a connection and a guest of its own for each.
+
+Touches the socket and, where the kit was given one, the device's program. Implements
+`running.Stage`.
+"""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from aerostat.balloon.abi import QueueRule
+from aerostat.errors import AerostatError, LinkError
+from aerostat.testing.check.checks import Check
+from aerostat.testing.check.deadline import Deadline
+from aerostat.testing.check.device.machine import Machine, RingKind, spans
+from aerostat.testing.check.device.program import Program
+from aerostat.testing.check.device.socket_transport import SocketTransport
+from aerostat.testing.check.features import FEATURES, feature_names, missing
+from aerostat.testing.closing import Closing
+from aerostat.testing.mocks.frontend import SharedFile
+from aerostat.units import MIB
+
+_AGAIN_SECONDS = 0.02
+# Where the guest's memory begins in its file, so that a device that forgets the offset is found.
+_FILE_OFFSET = 2 * MIB
+# A device that hangs may be given up only by who waits; so many times, then it is left alone.
+_PATIENCE_LOST = 2
+
+
+class Options(NamedTuple):
+    """What the user says of a device.
+
+    `memory` is the size of the guest in bytes, `features` what its driver takes where it is
+    offered, `patience` the seconds until a device counts as hung, `hush` those during which is
+    watched that something does not happen.
+    """
+
+    memory: int = 64 * MIB
+    features: int = -1
+    kind: RingKind = "split"
+    rule: QueueRule = "dense-offered"
+    patience: float = 2.0
+    hush: float = 0.05
+
+
+class SocketStage(Closing):
+    """The device that listens at `socket`; started by `command`, if there is one."""
+
+    def __init__(
+        self, socket: Path, options: Options | None = None, command: Sequence[str] = ()
+    ) -> None:
+        self.socket = socket
+        self.options = options or Options()
+        self.offered = 0
+        self._program = Program(command) if command else None
+        self._gone = ""
+        self._troubles = 0
+
+    def close(self) -> None:
+        """End the device's program, if it is ours."""
+        if self._program is not None:
+            self._program.close()
+
+    def meet(self) -> None:
+        """Connect for the first time. Raises `AerostatError` if nobody can be met."""
+        with self._connect(Deadline(max(self.options.patience, 5.0))) as transport:
+            self.offered = transport.offered
+
+    @property
+    def usable(self) -> int:
+        """The features that checks may use."""
+        wanted = self.offered & self.options.features
+        packed = 1 << FEATURES["RING_PACKED"]
+        return wanted if self.options.kind == "packed" else wanted & ~packed
+
+    def description(self) -> str:
+        """Return who is checked, and what it offers."""
+        names = " ".join(feature_names(self.usable))
+        return f"{self.socket}: {names}; {self.options.kind} rings"
+
+    def lacks(self, check: Check[Machine]) -> str:
+        """Return which of a check's features are not there."""
+        lacking = missing(check.needs, self.offered)
+        if lacking:
+            return f"{', '.join(lacking)} is not offered"
+        unwanted = missing(check.needs, self.usable)
+        return f"{', '.join(unwanted)} is not wanted" if unwanted else ""
+
+    def open(self, check: Check[Machine], deadline: Deadline) -> Machine:  # noqa: ARG002 - Stage's
+        """Return a guest on a new connection."""
+        if self._gone:
+            raise LinkError(self._gone, retryable=False)
+        return self._machine(deadline)
+
+    def _machine(self, deadline: Deadline) -> Machine:
+        options = self.options
+        return Machine(
+            self._connect(deadline),
+            deadline,
+            patience=options.patience,
+            hush=options.hush,
+            wanted=self.usable,
+            kind=options.kind,
+            rule=options.rule,
+        )
+
+    def _connect(self, deadline: Deadline) -> SocketTransport:
+        """Connect, waiting for a device that is only starting, or has not noticed a hang-up."""
+        limit = Deadline(deadline.left(max(self.options.patience, 1.0)))
+        while True:
+            if self._program is not None:
+                self._program.start(self.socket)
+            try:
+                file = SharedFile(spans(self.options.memory), _FILE_OFFSET)
+                return SocketTransport(str(self.socket), file, patience=self.options.patience)
+            except LinkError:
+                if limit.over:
+                    raise
+            time.sleep(_AGAIN_SECONDS)
+
+    def examine(self, check: Check[Machine]) -> str:
+        """Return what is wrong with the device, judged by a good request on a new connection."""
+        if self._gone:
+            return ""
+        trouble = ""
+        try:
+            with self._machine(Deadline(3 * self.options.patience + 1)) as machine:
+                machine.start()
+                machine.inflate(machine.pages[0][0])
+        except (AerostatError, OSError) as error:
+            trouble = f"afterwards, a good request fails: {error}"
+        crash = self._program.take_crash() if self._program is not None else ""
+        if trouble:
+            return self._give_up(check, crash or trouble)
+        self._troubles = 0
+        return crash
+
+    def _give_up(self, check: Check[Machine], trouble: str) -> str:
+        self._troubles += 1
+        if self._program is not None:
+            self._program.stop()
+        elif self._troubles >= _PATIENCE_LOST or not self._listens():
+            self._gone = f"the device is gone since the check {check.title}"
+        return trouble
+
+    def _listens(self) -> bool:
+        try:
+            self._connect(Deadline(self.options.patience)).close()
+        except AerostatError:
+            return False
+        return True
