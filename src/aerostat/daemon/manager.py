@@ -31,7 +31,7 @@ from aerostat.units import format_size
 
 log = logging.getLogger(__name__)
 
-# How much a killed manager may forget.
+# How much a killed manager may forget of what it has learned; what it asks is saved at once.
 _SAVE_EVERY = 10.0
 _CLOSE_LIMIT = 2.0
 _EXAMINE_LIMIT = 5.0
@@ -344,7 +344,8 @@ class Manager:
         except Exception as error:  # a fault of ours must not leave squeezed guests alone for ever
             self._logbook.say("tick", _fault("not finished", error))
             log.debug("tick failed", exc_info=True)
-        if self._clock.monotonic() - self._saved >= _SAVE_EVERY:
+        # Who began with an older request would take it for one under way, and go back to it.
+        if self._ticker.asked or self._clock.monotonic() - self._saved >= _SAVE_EVERY:
             self._save()
 
     def _publish(self, snapshot: Snapshot) -> None:

@@ -11,7 +11,8 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -30,6 +31,8 @@ VERSION = 1
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 # A file larger than this was not written by us; bounds what a start reads into memory.
 _LARGEST_FILE = 256 << 20
+# A writing that takes longer is said.
+_SLOW = 5.0
 
 
 class Lock:
@@ -80,6 +83,10 @@ class SaveFile:
         self.path = path
         self.problem = ""
         self._writer: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._waiting: Callable[[], None] | None = None
+        self._writing = False
+        self._began = 0.0
 
     def load(self, now: float) -> Saved:
         """Return what was saved; nothing where nothing was.
@@ -109,20 +116,37 @@ class SaveFile:
         return saved
 
     def save(self, what: Saved) -> None:
-        """Write it all in the background, unless the last writing is still under way."""
-        if self._writer is not None and self._writer.is_alive():
-            self.problem = f"{self.path}: the disk is slow"
-            return
+        """Write it all in the background: now, or when the writing under way is done.
+
+        Of what has come meanwhile only the newest is written.
+        """
         # Orders change; the rest does not, and is made into text where nobody waits for it.
-        orders = what.orders.to_dict()
-        write = partial(self._write, what.state, orders, what.guests)
-        self._writer = threading.Thread(target=write, name="state", daemon=True)
+        with self._lock:
+            self._waiting = partial(self._write, what.state, what.orders.to_dict(), what.guests)
+            if self._writing:
+                if time.monotonic() - self._began > _SLOW:
+                    self.problem = f"{self.path}: the disk is slow"
+                return
+            self._writing = True
+            self._began = time.monotonic()
+        self._writer = threading.Thread(target=self._write_all, name="state", daemon=True)
         self._writer.start()
 
     def finish(self, limit: float) -> None:
         """Wait for the writing under way, at most `limit` seconds."""
         if self._writer is not None:
             self._writer.join(limit)
+
+    def _write_all(self) -> None:
+        """Write what waits, until nothing does."""
+        while True:
+            with self._lock:
+                write, self._waiting = self._waiting, None
+                if write is None:
+                    self._writing = False
+                    return
+                self._began = time.monotonic()
+            write()
 
     def _write(self, state: State, orders: Mapping[str, Any], guests: Sequence[Remembered]) -> None:
         fresh = self.path.with_name(self.path.name + ".new")
@@ -136,7 +160,7 @@ class SaveFile:
                 os.fsync(file.fileno())
             fresh.replace(self.path)
             self.problem = ""
-        except (OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - a full disk, no memory: it is tried again
             text = f"{self.path}: cannot be written: {clean_text(error)}"
             if text != self.problem:
                 log.warning("%s", text)

@@ -122,6 +122,16 @@ class Ticker:
             self._journal.sample(step.observation, duration, step.thought)
         return self._show(now, wall, duration, guests)
 
+    @property
+    def asked(self) -> bool:
+        """Whether the newest step has asked a guest for another size."""
+        step = self.thinker.last
+        return (
+            self.config.manage
+            and step is not None
+            and bool(np.isfinite(step.plan.target_size).any())
+        )
+
     def reservations(self) -> tuple[ReservationRow, ...]:
         """Return the reservations, the oldest first."""
         step = self.thinker.last
