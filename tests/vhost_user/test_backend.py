@@ -10,6 +10,7 @@ from aerostat.vhost_user import events, messages
 from aerostat.vhost_user.backend import PROTOCOL_FEATURES, Backend
 from aerostat.vhost_user.framing import ConversationError
 from aerostat.vhost_user.messages import ConfigPart, RegionDescription, Request, RingState
+from aerostat.virtio.features import RING_PACKED
 
 FEATURES = 1 << 32 | 0b111
 PROTOCOL_BIT = 1 << 30
@@ -20,8 +21,8 @@ FAILED = messages.encode_u64(1)
 class Conversation:
     """A back-end and the words of a front-end."""
 
-    def __init__(self) -> None:
-        self.backend = Backend(features=FEATURES, ring_count=5, config_size=16)
+    def __init__(self, features: int = FEATURES) -> None:
+        self.backend = Backend(features=features, ring_count=5, config_size=16)
 
     def say(
         self,
@@ -250,6 +251,21 @@ def test_nothing_is_announced_to_a_front_end_that_did_not_agree_to_listen(
 @pytest.mark.parametrize("size", [0, 3, 65536, 2**31])
 def test_a_ring_has_a_power_of_two_entries_at_most_32768(talk: Conversation, size: int) -> None:
     talk.refused(Request.SET_VRING_NUM, ring(0, size))
+
+
+@pytest.mark.statement("PK-1")
+def test_packed_rings_have_any_size_and_two_positions() -> None:
+    talk = Conversation(FEATURES | 1 << RING_PACKED)
+    talk.refused(Request.SET_VRING_NUM, ring(0, 3))
+    talk.refused(Request.SET_VRING_BASE, ring(0, 0x8000_8000))
+    features = FEATURES | PROTOCOL_BIT | 1 << RING_PACKED
+    talk.agree(Request.SET_FEATURES, messages.encode_u64(features))
+    talk.agree(Request.SET_VRING_NUM, ring(0, 3))
+    talk.agree(Request.SET_VRING_BASE, ring(0, 0x8000_8000))
+    assert (talk.backend.rings[0].size, talk.backend.rings[0].base) == (3, 0x8000_8000)
+    for size in (0, 32769):
+        talk.refused(Request.SET_VRING_NUM, ring(0, size))
+    talk.backend.close()
 
 
 @pytest.mark.parametrize(

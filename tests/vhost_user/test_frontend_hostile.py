@@ -13,6 +13,7 @@ from aerostat.vhost_user.channel import Channel
 from aerostat.vhost_user.framing import ConversationError
 from aerostat.vhost_user.frontend import Frontend
 from aerostat.vhost_user.messages import BackendRequest, ConfigPart, Request, RingState
+from aerostat.virtio.features import RING_PACKED
 
 FEATURES = 1 << 32 | 1 << 30 | 0b111
 REPLY = messages.FLAG_REPLY
@@ -72,6 +73,17 @@ def test_a_wrong_answer_ends_the_conversation(data: bytes) -> None:
     frontend.receive(reply(Request.SET_VRING_ENABLE, OK))
     assert frontend.awaits is Request.GET_VRING_BASE
     expect_the_end(frontend, data)
+
+
+def test_where_a_packed_ring_is_takes_32_bits() -> None:
+    frontend = negotiated()
+    frontend.choose(1 << RING_PACKED)
+    frontend.receive(reply(Request.SET_FEATURES, OK))
+    frontend.stop([1])
+    frontend.receive(reply(Request.SET_VRING_ENABLE, OK))
+    frontend.receive(reply(Request.GET_VRING_BASE, RingState(1, 0x8001_8001).encode()))
+    frontend.next_outcome()
+    assert frontend.next_outcome() == outcomes.Stopped({1: 0x8001_8001})
 
 
 WRONG_CONFIGURATIONS = {

@@ -235,6 +235,7 @@ class RingModel(RuleBasedStateMachine):
         self.offered: list[Chain] = []
         self.taken: list[int] = []
         self.returned: list[Used] = []
+        self.lengths_out: dict[int, int] = {}  # in descriptors, by head
 
     @initialize(size=st.sampled_from([1, 2, 3, 5, 16]), start=st.integers(0, 31))
     def open(self, size: int, start: int) -> None:
@@ -253,6 +254,7 @@ class RingModel(RuleBasedStateMachine):
             table = TABLES + 0x100 * driver.next_head if indirect else 0
             head = driver.add(into, out, table=table)
             self.offered.append(Chain(head, tuple(into), tuple(out)))
+            self.lengths_out[head] = 1 if indirect else count
 
     @rule(times=st.integers(1, 4))
     def pop(self, times: int) -> None:
@@ -279,6 +281,8 @@ class RingModel(RuleBasedStateMachine):
     @rule()
     def collect(self) -> None:
         assert self.ends.driver.collect() == self.returned
+        for used in self.returned:
+            del self.lengths_out[used.head]
         self.returned = []
 
     @precondition(lambda self: not self.taken)
@@ -296,6 +300,7 @@ class RingModel(RuleBasedStateMachine):
         assert self.ends.device.waiting == bool(self.offered)
         waiting = len(self.offered) + len(self.taken) + len(self.returned)
         assert self.ends.driver.outstanding == waiting
+        assert self.ends.driver.free == self.ends.driver.size - sum(self.lengths_out.values())
         assert not self.ends.driver.broken
 
 

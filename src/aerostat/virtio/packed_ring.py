@@ -192,34 +192,38 @@ class PackedRing:
         Raises `BadChain` if it is malformed (it counts as taken: give its head back), and
         `BrokenRing` if it cannot be said where it ends, or whose it is.
         """
-        if not self._is_available(self._next_avail):
+        taken = self._take_list()
+        if taken is None:
             return None
-        descriptors, head = self._take_list()
+        descriptors, head = taken
         self._taken[head] = len(descriptors)
         self._out += len(descriptors)
         self._last = head
         self._next_avail = self._advance(self._next_avail, len(descriptors))
         return self._chain(head, descriptors)
 
-    def _take_list(self) -> tuple[list[tuple[int, int, int]], int]:
+    def _take_list(self) -> tuple[list[tuple[int, int, int]], int] | None:
         """Return the next list's descriptors, (address, length, flags), and its id."""
-        descriptors = []
-        position = self._next_avail
+        descriptors: list[tuple[int, int, int]] = []
         # No list is longer than what the driver can have free (2.8.17), so a longer one is a
         # loop, or overlaps what we have in hand.
-        for _ in range(self.size - self._out):
-            if not self._is_available(position):
-                raise BrokenRing("a list of descriptors that are not all available")
+        room = self.size - self._out
+        position = self._next_avail
+        while self._is_available(position):
             at = position % self.size * DESCRIPTOR_SIZE
             copy = bytes(self._bytes[at : at + DESCRIPTOR_SIZE])
             address, length, head, flags = DESCRIPTOR.unpack(copy)
             descriptors.append((address, length, flags))
+            if len(descriptors) + bool(flags & NEXT) > room:
+                raise BrokenRing(f"a list of more than {room} descriptors")
             if not flags & NEXT:  # the last one has the list's id (2.8.6)
                 if head in self._taken:
                     raise BrokenRing(f"buffer id {head}, which is in use")
                 return descriptors, head
             position = self._advance(position, 1)
-        raise BrokenRing(f"a list of more than {self.size - self._out} descriptors")
+        if descriptors:
+            raise BrokenRing("a list of descriptors that are not all available")
+        return None
 
     def _chain(self, head: int, descriptors: list[tuple[int, int, int]]) -> Chain:
         if any(flags & INDIRECT for _, _, flags in descriptors):
