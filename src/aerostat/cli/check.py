@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aerostat.cli.check_device import command as device
+from aerostat.cli.check_driver import command as driver
 
 if TYPE_CHECKING:
     from aerostat.testing.check.checks import Registry
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   aerostat check device /run/vm/balloon.sock    a device that listens for vhost-user
+  aerostat check driver --guest uml             a driver: Linux's, in user-mode Linux
   aerostat check --list                         what is looked at
   aerostat check --explain DEV-OP-2             one statement, and how it is observed
 """,
@@ -41,9 +43,11 @@ def command(context: click.Context, id_: str | None, *, wanted: bool) -> None:
 
 
 def _registries() -> "list[Registry[Any]]":
-    from aerostat.testing.check.device.all_checks import CHECKS
+    from aerostat.testing.check.device.all_checks import CHECKS as OF_DEVICES
+    from aerostat.testing.check.driver.all_checks import CHECKS as OF_DRIVERS
 
-    return [CHECKS]
+    return [OF_DEVICES, OF_DRIVERS]
 
 
 command.add_command(device)
+command.add_command(driver)

@@ -35,8 +35,8 @@ KERNEL_ARGUMENTS = ("loglevel=1", "panic=-1", "init_on_alloc=0")
 
 # QEMU's device for any vhost-user back-end, which users can create since QEMU 10.2.
 GENERIC_DEVICE = "vhost-user-test-device-pci"
-# Its own parameters for a balloon: virtio 1.2, 5.5.1 (device id), 5.5.2 (queues), 5.5.4.
-_BALLOON = "virtio-id=5,num_vqs=5,vq_size=128,config_size=16"
+#: Its parameters for a balloon: virtio 1.2, 5.5.1 (device id), 5.5.2 (queues), 5.5.4.
+GENERIC_BALLOON = "virtio-id=5,num_vqs=5,vq_size=128,config_size=16"
 
 # Emulation. The small translation buffer keeps QEMU's own memory small.
 TCG = "tcg,tb-size=16"
@@ -107,14 +107,17 @@ class Parts:
             raise MissingError(f"no {S390X_PROGRAM} here; get it with: {GET_S390X}")
         return cls(find_part("s390x", GET_S390X), program)
 
-    def initramfs(self, modules: Sequence[str] = PC.modules) -> bytes:
-        """Return the guest's root file system: busybox, kernel `modules`, and a script as init."""
+    def initramfs(self, modules: Sequence[str] = PC.modules, init: str = "init.sh") -> bytes:
+        """Return the guest's root file system: busybox, kernel `modules`, and a script as init.
+
+        `init` is the script's name in `inside`.
+        """
         order = find_modules(self.modules, *modules)
         images = {f"{file.name.partition('.')[0]}.ko": read_module(file) for file in order}
         files = {f"modules/{name}": image for name, image in images.items()}
         files["modules/order"] = "".join(f"{name}\n" for name in images).encode()
         files["bin/busybox"] = self.busybox.read_bytes()
-        files["init"] = (resources.files(inside) / "init.sh").read_bytes()
+        files["init"] = (resources.files(inside) / init).read_bytes()
         return initramfs.pack(files, {"bin/sh": "busybox"})
 
 
@@ -227,7 +230,7 @@ class QemuGuest(ShellGuest):
             return ["-device", f"{self.board.balloon},id=balloon0,{self.balloon}"]
         return [
             *("-chardev", f"socket,id=balloon,path={self.device_socket}"),
-            *("-device", f"{GENERIC_DEVICE},chardev=balloon,{_BALLOON}"),
+            *("-device", f"{GENERIC_DEVICE},chardev=balloon,{GENERIC_BALLOON}"),
         ]
 
     def _disk(self) -> list[str]:

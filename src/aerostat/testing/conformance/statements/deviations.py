@@ -20,6 +20,22 @@ DEVIATIONS = (
         "sends 160, 140, 80 or 40 bytes: whole entries, not multiples of 6",
     ),
     Deviation(
+        "Linux 6.1 and 6.12", "BAD-DRV-6",
+        "in user-mode Linux: warns of its own interrupt when the device hangs up, and lives on",
+    ),
+    Deviation(
+        "QEMU 11.1", "BAD-DRV-6",
+        "aborts when the back-end of its generic vhost-user device is gone (vhost_ops)",
+    ),
+    Deviation(
+        "aerostat's process guest", "BAD-DRV-4",
+        "ends when its device breaks a ring: beside the driver there is little else of it",
+    ),
+    Deviation(
+        "aerostat's process guest", "BAD-DRV-5",
+        "ends when its device breaks a ring: beside the driver there is little else of it",
+    ),
+    Deviation(
         "Firecracker, 2026-08", "VQ-DEV-2",
         "looks at the first descriptor of a chain only",
     ),

@@ -32,6 +32,7 @@ STATUS = Group(
             "ST-DRV-5", DRIVER, SHOULD_NOT, "2.1.1",
             "Count on anything being completed once DEVICE_NEEDS_RESET is set.",
         ),
+        Statement("ST-DRV-6", DRIVER, MUST, "6.1", "Take VERSION_1 where it is offered."),
         Statement(
             "ST-DEV-1", DEVICE, MUST_NOT, "2.1.2",
             "Take buffers, or notify of used ones, before DRIVER_OK.",
