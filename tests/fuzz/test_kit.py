@@ -17,7 +17,7 @@ from aerostat.testing.fuzz.minimise import minimise
 from aerostat.testing.fuzz.mutation import cases, mutate
 from aerostat.testing.fuzz.oracle import Oracle
 from aerostat.testing.fuzz.playing import play
-from aerostat.testing.fuzz.registry import NAMES, find
+from aerostat.testing.fuzz.registry import PURE, find
 from aerostat.testing.fuzz.source import Source
 from aerostat.testing.fuzz.target import Target
 from aerostat.testing.fuzz.targets.yard import Yard
@@ -105,7 +105,7 @@ def test_a_byte_outside_the_guests_memory_is_found() -> None:
         yard.check()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PURE)
 def test_the_same_seed_makes_the_same_cases(name: str) -> None:
     target = find(name)
 

@@ -471,6 +471,61 @@ class TestReading:
         again.catch_up()  # the writer goes on
         again.close()
 
+    @pytest.mark.parametrize(
+        ("damage", "read"),
+        [
+            ("UPDATE rolled SET tick = NULL", JournalReader.rolled),
+            ("UPDATE rolled SET tick = 'text'", JournalReader.rolled),
+            ("UPDATE ticks SET wall = 'text'", JournalReader.span),
+            ("UPDATE ticks SET wall = 1e300", JournalReader.span),
+            ("UPDATE ticks SET monotonic = NULL", lambda reader: [*reader.ticks()]),
+            ("UPDATE ticks SET columns = NULL", lambda reader: [*reader.ticks()]),
+            ("UPDATE runs SET about = x'ff'", JournalReader.runs),
+            ("UPDATE runs SET about = NULL", JournalReader.runs),
+            ("UPDATE moves SET name = NULL", JournalReader.guests),
+            ("UPDATE moves SET from_size = 'text'", lambda reader: [*reader.moves()]),
+            ("UPDATE events SET text = x'00'", lambda reader: [*reader.events()]),
+            ("UPDATE rosters SET columns = '{\"hosts\": 7}'", lambda reader: [*reader.ticks()]),
+        ],
+    )
+    def test_a_value_that_cannot_be_is_told_as_that(
+        self, path: Path, damage: str, read: Callable[[JournalReader], object]
+    ) -> None:
+        file = JournalFile.open(path, "{}")
+        move = MoveRow("key-a", "a", 1, 2, "grow_need", "because", 1.0, BEGAN, "accepted")
+        file.write([sample(0), sample(1)], [move, Event(1.0, BEGAN, "kind", "text")])
+        file.close()
+        with sqlite3.connect(path) as damaged:
+            damaged.execute(damage)
+        damaged.close()
+        with JournalReader(path) as reader, pytest.raises(UsageError, match="cannot be read"):
+            read(reader)
+
+    def test_columns_of_other_lengths_are_told_as_that(self, path: Path) -> None:
+        file = JournalFile.open(path, "{}")
+        file.write([sample(0), sample(1)], [])
+        (packed,) = file._file.execute("SELECT columns FROM ticks").fetchone()
+        columns = msgspec.json.decode(zlib.decompress(packed))
+        columns["of_hosts"]["budget"] = [1.0, 2.0]
+        packed = zlib.compress(msgspec.json.encode(columns))
+        file._file.execute("UPDATE ticks SET columns = ? WHERE id = 1", (packed,))
+        file.close()
+        with JournalReader(path) as reader, pytest.raises(UsageError, match="1 rows"):
+            list(reader.ticks())
+        again = JournalFile.open(path, "{}")
+        assert not again.catch_up()
+        again.close()
+
+    def test_a_time_that_is_none_holds_up_nobody(self, path: Path) -> None:
+        file = JournalFile.open(path, "{}")
+        file.write([sample(0), sample(1)], [])
+        file._file.execute("UPDATE ticks SET wall = 'text' WHERE id = 1")
+        file._file.execute("UPDATE rolled SET tick = 0")
+        file._rolled = file._added = 0
+        assert not file.catch_up()
+        assert file._added == 2
+        file.close()
+
     def test_by_time_and_by_guest(self, path: Path) -> None:
         file = JournalFile.open(path, "{}")
         moves = [

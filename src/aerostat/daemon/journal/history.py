@@ -6,10 +6,11 @@ rolled up on the way. Reads through a `JournalReader`.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from types import GenericAlias
 
 import numpy as np
 
-from aerostat.daemon.journal.reading import FOREVER, NEVER, JournalReader
+from aerostat.daemon.journal.reading import FOREVER, NEVER, JournalReader, Wall
 from aerostat.daemon.journal.rollup import GROWTH_TAGS, Rollup, Row, guest_levels, host_levels
 from aerostat.daemon.journal.schema import (
     MINUTE,
@@ -68,8 +69,9 @@ def best_span(reader: JournalReader, since: float, until: float) -> float:
 def _oldest_rolled(reader: JournalReader) -> float:
     if reader.version == 1:
         return FOREVER
-    start = reader.rows("SELECT min(start) FROM host_quarters")[0][0]
-    return FOREVER if start is None else float(start)
+    rows = reader.rows(tuple[Wall | None], "SELECT min(start) FROM host_quarters")
+    start: float | None = rows[0][0]
+    return FOREVER if start is None else start
 
 
 def guest_history(
@@ -131,7 +133,9 @@ def _rolled_rows(
         return []
     query = _ROLLED if figures is OF_GUESTS else _ROLLED_HOST
     query = query.format(columns=", ".join(figures.columns), table=rolled_table(figures, span))
-    return [tuple(row) for row in reader.rows(query, who, since - span, until)]
+    # Who, when, of how many ticks, and the figures.
+    kind = GenericAlias(tuple, (str, Wall, int, *[float | None] * len(figures.columns)))
+    return reader.rows(kind, query, who, since - span, until)
 
 
 def _late_rows(

@@ -8,13 +8,14 @@ one file.
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 import msgspec
 
 from aerostat.daemon.journal.file import Event
 from aerostat.daemon.journal.recording import Decided, Observation, unpack, unpack_state
 from aerostat.daemon.journal.schema import version_of
+from aerostat.daemon.names import clean_text
 from aerostat.daemon.snapshot import MoveRow
 from aerostat.engine.settings import Settings
 from aerostat.engine.state import State
@@ -35,6 +36,17 @@ _EVENTS = (
     "SELECT id, monotonic, wall, kind, text FROM events"
     " WHERE id > ? AND wall >= ? AND wall <= ? ORDER BY id LIMIT ?"
 )
+
+# SQLite keeps whatever it was given, of whatever type. A journal that was damaged, or written to
+# by others, has anything anywhere: so each row is held to what its query is to return.
+_Seconds = Annotated[float, msgspec.Meta(ge=-1e15, le=1e15)]
+Wall = Annotated[float, msgspec.Meta(ge=0, le=253_402_128_000.0)]
+"""Wall seconds that a calendar has: to the last day but one of the year 9999."""
+_RunRow = tuple[int, _Seconds, Wall, str]
+_TickRow = tuple[int, int, int | None, _Seconds, Wall, _Seconds, bytes, bytes]
+_MoveRow = tuple[int, str, str, int, int, str, str, _Seconds, Wall, str]
+_EventRow = tuple[int, _Seconds, Wall, str, str]
+_StateRow = tuple[int, str, bytes]
 
 NEVER = float("-inf")
 FOREVER = float("inf")
@@ -86,7 +98,7 @@ class JournalReader:
         self._file = _open(path)
         try:
             self.version = version_of(self._file, path)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             self._file.close()
             raise UsageError(f"{path} is not a journal of aerostat: {error}") from error
         except UsageError:
@@ -104,23 +116,23 @@ class JournalReader:
 
     def runs(self) -> dict[int, Run]:
         """Return the runs by their numbers."""
-        rows = self._all("SELECT id, monotonic, wall, about FROM runs ORDER BY id")
-        return {int(row[0]): _run(*row) for row in rows}
+        rows = self.rows(_RunRow, "SELECT id, monotonic, wall, about FROM runs ORDER BY id")
+        return {row[0]: _run(*row) for row in rows}
 
     def span(self) -> tuple[float, float] | None:
         """Return the wall times of the first and the newest tick; None where there are none."""
-        first = self._all("SELECT wall FROM ticks ORDER BY id LIMIT 1")
-        last = self._all("SELECT wall FROM ticks ORDER BY id DESC LIMIT 1")
-        return (float(first[0][0]), float(last[0][0])) if first else None
+        first = self.rows(tuple[Wall], "SELECT wall FROM ticks ORDER BY id LIMIT 1")
+        last = self.rows(tuple[Wall], "SELECT wall FROM ticks ORDER BY id DESC LIMIT 1")
+        return (first[0][0], last[0][0]) if first else None
 
     def guests(self) -> dict[str, str]:
         """Return the names of all guests that are remembered, by their keys."""
-        names = dict(self._all("SELECT DISTINCT key, name FROM moves"))
+        names = dict(self.rows(tuple[str, str], "SELECT DISTINCT key, name FROM moves"))
         if self.version > 1:
             # An earlier version's guests have no name there but their key.
-            named = self._all("SELECT key, name FROM guests")
+            named = self.rows(tuple[str, str], "SELECT key, name FROM guests")
             names |= {key: name for key, name in named if name != key or key not in names}
-        return {str(key): str(name) for key, name in names.items()}
+        return names
 
     def find(self, name: str) -> tuple[str, ...]:
         """Return the keys that `name` means: the one with this key, else all of this name."""
@@ -130,8 +142,8 @@ class JournalReader:
     def bounds(self, since: float = NEVER, until: float = FOREVER) -> tuple[int, int]:
         """Return the numbers of the first and the last tick of a time; (0, -1) for none."""
         query = "SELECT min(id), max(id) FROM ticks WHERE wall >= ? AND wall <= ?"
-        first, last = self._all(query, since, until)[0]
-        return (0, -1) if first is None else (int(first), int(last))
+        first, last = self.rows(tuple[int | None, int | None], query, since, until)[0]
+        return (0, -1) if first is None or last is None else (first, last)
 
     def ticks(self, first: int = 0, last: int | None = None) -> Iterator[Tick]:
         """Yield the ticks of these numbers, the oldest first; without `last`, to the newest now."""
@@ -139,9 +151,9 @@ class JournalReader:
             last = self.bounds()[1]
         number = "number" if self.version > 1 else "NULL"
         after = first - 1
-        while rows := self._all(_TICKS.format(number=number), after, last, _PORTION):
-            after = int(rows[-1][0])
-            states = self._states(int(rows[0][0]), after)
+        while rows := self.rows(_TickRow, _TICKS.format(number=number), after, last, _PORTION):
+            after = rows[-1][0]
+            states = self._states(rows[0][0], after)
             for tick, run, count, monotonic, wall, duration, roster, columns in rows:
                 seen, decided = unpack(monotonic, wall, roster, columns)
                 why, state = states.get(tick, ("", None))
@@ -159,47 +171,52 @@ class JournalReader:
         query = (
             "SELECT max(tick) FROM states WHERE tick <= ? AND tick >= (SELECT min(id) FROM ticks)"
         )
-        found = self._all(query, tick)[0][0]
-        return None if found is None else int(found)
+        newest: int | None = self.rows(tuple[int | None], query, tick)[0][0]
+        return newest
 
     def moves(
         self, key: str | None = None, since: float = NEVER, until: float = FOREVER
     ) -> Iterator[MoveRow]:
         """Yield the moves of one guest, or of all, the oldest first."""
         after = 0
-        while rows := self._all(_MOVES, after, since, until, key, _PORTION):
-            after = int(rows[-1][0])
-            for _, *values in rows:
-                yield MoveRow(*values)
+        while rows := self.rows(_MoveRow, _MOVES, after, since, until, key, _PORTION):
+            after = rows[-1][0]
+            for row in rows:
+                yield MoveRow(*row[1:])
 
     def events(self, since: float = NEVER, until: float = FOREVER) -> Iterator[Event]:
         """Yield the events, the oldest first."""
         after = 0
-        while rows := self._all(_EVENTS, after, since, until, _PORTION):
-            after = int(rows[-1][0])
-            for _, *values in rows:
-                yield Event(*values)
+        while rows := self.rows(_EventRow, _EVENTS, after, since, until, _PORTION):
+            after = rows[-1][0]
+            for row in rows:
+                yield Event(*row[1:])
 
     def rolled(self) -> int:
         """Return the last tick that the rolled-up tables know of; 0 where there are none."""
-        return 0 if self.version == 1 else int(self._all("SELECT tick FROM rolled")[0][0])
+        if self.version == 1:
+            return 0
+        rolled: int = self.rows(tuple[int], "SELECT max(tick) FROM rolled")[0][0]
+        return rolled
 
-    def rows(self, query: str, *values: object) -> list[Any]:
-        """Return all rows of a query of our own making. Raises `UsageError` for a broken file."""
-        return self._all(query, *values)
+    def rows(self, kind: Any, query: str, *values: object) -> list[Any]:
+        """Return all rows of a query, each of which is a `kind`, the type of a tuple.
+
+        Raises `UsageError` for a broken file.
+        """
+        try:
+            found = self._file.execute(query, values).fetchall()
+            rows: list[Any] = msgspec.convert(found, list[kind])
+        except (sqlite3.DatabaseError, UnicodeDecodeError, msgspec.ValidationError) as error:
+            raise UsageError(f"{self.path} cannot be read: {clean_text(error)}") from error
+        return rows
 
     def _states(self, first: int, last: int) -> dict[int, tuple[str, State]]:
         if self.version == 1:
             return {}
         query = "SELECT tick, why, columns FROM states WHERE tick >= ? AND tick <= ?"
-        rows = self._all(query, first, last)
-        return {int(tick): (str(why), unpack_state(columns)) for tick, why, columns in rows}
-
-    def _all(self, query: str, *values: object) -> list[Any]:
-        try:
-            return self._file.execute(query, values).fetchall()
-        except sqlite3.DatabaseError as error:
-            raise UsageError(f"{self.path} cannot be read: {error}") from error
+        rows = self.rows(_StateRow, query, first, last)
+        return {tick: (why, unpack_state(columns)) for tick, why, columns in rows}
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -219,7 +236,7 @@ def _open(path: Path) -> sqlite3.Connection:
                 13, "needs write access beside it to be read", str(path)
             ) from None
         file = sqlite3.connect(f"{uri}?mode=ro&immutable=1", uri=True)
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
         pass  # it is no database; the first real question says so
     return file
 

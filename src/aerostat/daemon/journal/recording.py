@@ -32,6 +32,13 @@ _LEVEL = 1
 _LARGEST = 256 << 20
 
 
+# What comes of looking for a record where there is none.
+_UNREADABLE = (
+    *(AttributeError, KeyError, OverflowError, TypeError, ValueError),
+    *(zlib.error, msgspec.MsgspecError),
+)
+
+
 class Observation(NamedTuple):
     """What one step was fed: monotonic and wall seconds, the columns, and the guests' names."""
 
@@ -137,19 +144,21 @@ def unpack(
     Raises `UsageError` for anything else.
     """
     try:
+        time, wall = msgspec.convert((time, wall), tuple[float, float])
         fixed: dict[str, Any] = msgspec.json.decode(roster)
-        fresh: dict[str, Any] = msgspec.json.decode(zlib.decompress(sample))
+        fresh: dict[str, Any] = msgspec.json.decode(_inflated(sample))
         # Version 1 kept the budget with the roster, and the rest without a name of its own.
         of_hosts = fresh.get("of_hosts") or {
             "budget": fixed["budget"],
             "available": fresh["available"],
         }
-        hosts = _hosts(tuple(fixed["hosts"]), of_hosts)
-        guests = _guests(fixed, fixed | fresh)
-        names = tuple(fixed.get("names", ()))
-        decided = _decided(fresh.get("decided"))
-        wishes = _column(fresh["wishes"]) if "wishes" in fresh else None
-    except (KeyError, TypeError, ValueError, zlib.error, msgspec.DecodeError) as error:
+        hosts = _hosts(_texts(fixed["hosts"]), of_hosts)
+        guests = _guests(fixed, fixed | fresh, len(hosts))
+        rows = len(guests)
+        names = _texts(fixed.get("names", ()), rows) if fixed.get("names") else ()
+        decided = _decided(fresh.get("decided"), rows)
+        wishes = _column(fresh["wishes"], rows) if "wishes" in fresh else None
+    except _UNREADABLE as error:
         raise UsageError(f"a record that cannot be read: {error}") from error
     return Observation(time, wall, hosts, guests, names, wishes), decided
 
@@ -162,46 +171,63 @@ def pack_state(state: State) -> bytes:
 def unpack_state(packed: bytes) -> State:
     """Return what `pack_state` was given. Raises `UsageError` for anything else."""
     try:
-        text = zlib.decompressobj().decompress(packed, _LARGEST)
-        return State.from_dict(msgspec.json.decode(text))
-    except (zlib.error, msgspec.DecodeError, AttributeError) as error:
+        return State.from_dict(msgspec.json.decode(_inflated(packed)))
+    except _UNREADABLE as error:
         raise UsageError(f"a state that cannot be read: {error}") from error
 
 
+def _inflated(packed: bytes) -> bytes:
+    return zlib.decompressobj().decompress(packed, _LARGEST)
+
+
 def _hosts(names: tuple[str, ...], columns: Mapping[str, Any]) -> Hosts:
-    unknown = np.full(len(names), np.nan)
-    return Hosts(
-        names=names,
-        **{name: _column(columns[name]) if name in columns else unknown for name in _HOST_COLUMNS},
-    )
+    return Hosts(names=names, **_columns(_HOST_COLUMNS, columns, len(names)))
 
 
-def _guests(fixed: Mapping[str, Any], columns: Mapping[str, Any]) -> Guests:
-    rows = len(fixed["keys"])
-    unknown = np.full(rows, np.nan)
-    figures = {
-        name: _column(columns[name]) if name in columns else unknown for name in _GUEST_COLUMNS
-    }
-    statistics = figures.pop("statistics")
+def _guests(fixed: Mapping[str, Any], columns: Mapping[str, Any], hosts: int) -> Guests:
+    keys = _texts(fixed["keys"])
+    rows = len(keys)
+    others = tuple(name for name in _GUEST_COLUMNS if name != "statistics")
+    statistics = np.array(columns["statistics"], dtype=np.float64)
+    host = np.array(fixed["host"], dtype=np.int64)
+    managed = np.array(fixed["managed"], dtype=np.bool_)
+    if not host.shape == managed.shape == (rows,) or not ((host >= 0) & (host < hosts)).all():
+        raise ValueError(f"not the hosts of {rows} guests")
     return Guests(
-        keys=tuple(fixed["keys"]),
-        host=np.array(fixed["host"], dtype=np.int64),
-        managed=np.array(fixed["managed"], dtype=np.bool_),
+        keys=keys,
+        host=host,
+        managed=managed,
         statistics=statistics.reshape(rows, STATISTICS),
-        **figures,
+        **_columns(others, columns, rows),
     )
 
 
-def _decided(columns: Mapping[str, Any] | None) -> Decided | None:
+def _decided(columns: Mapping[str, Any] | None, rows: int) -> Decided | None:
     if columns is None:
         return None
     return Decided(
-        target_size=_column(columns["target_size"]),
-        reason=tuple(columns["reason"]),
-        condition=tuple(columns["condition"]),
-        demand=_column(columns["demand"]),
-        pressure=_column(columns["pressure"]),
+        target_size=_column(columns["target_size"], rows),
+        reason=_texts(columns["reason"], rows),
+        condition=_texts(columns["condition"], rows),
+        demand=_column(columns["demand"], rows),
+        pressure=_column(columns["pressure"], rows),
     )
+
+
+def _texts(values: Any, rows: int | None = None) -> tuple[str, ...]:
+    """Return texts, so many if `rows` says so."""
+    texts = msgspec.convert(values, tuple[str, ...])
+    if rows is not None and len(texts) != rows:
+        raise ValueError(f"{len(texts)} texts where there are {rows} rows")
+    return texts
+
+
+def _columns(
+    names: tuple[str, ...], columns: Mapping[str, Any], rows: int
+) -> dict[str, FloatArray]:
+    """Return the columns of these names; those that are missing are not known."""
+    unknown = np.full(rows, np.nan)
+    return {name: _column(columns[name], rows) if name in columns else unknown for name in names}
 
 
 def _plain(column: FloatArray) -> list[Any]:
@@ -209,5 +235,8 @@ def _plain(column: FloatArray) -> list[Any]:
     return list(column.tolist())
 
 
-def _column(values: list[Any]) -> FloatArray:
-    return np.array(values, dtype=np.float64)  # None becomes NaN
+def _column(values: list[Any], rows: int) -> FloatArray:
+    column = np.array(values, dtype=np.float64)  # None becomes NaN
+    if column.shape != (rows,):
+        raise ValueError(f"a column of {column.shape} where there are {rows} rows")
+    return column

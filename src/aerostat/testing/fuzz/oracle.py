@@ -78,7 +78,9 @@ class Oracle:
         hook, sys.unraisablehook = sys.unraisablehook, self._note
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("error")
+                # A descriptor that nobody has closed, and no other warning, is a fault.
+                warnings.simplefilter("ignore")
+                warnings.simplefilter("error", ResourceWarning)
                 yield
         finally:
             sys.unraisablehook = hook

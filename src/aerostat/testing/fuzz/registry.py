@@ -5,22 +5,15 @@ from importlib import import_module
 from aerostat.errors import UsageError
 from aerostat.testing.fuzz.target import Target
 
-NAMES = (
-    "memory",
-    "chain",
-    "split-ring",
-    "driver-ring",
-    "buffers",
-    "backend",
-    "frontend",
-    "device",
-    "driver",
-    "control",
-    "monitor",
-    "config",
-    "traces",
-    "scenario",
+#: They touch nothing but memory.
+PURE = (
+    *("memory", "chain", "split-ring", "packed-ring", "driver-ring", "driver-packed-ring"),
+    *("buffers", "backend", "frontend", "device", "driver", "control", "monitor", "config"),
+    "agent",
 )
+#: They touch files, or sockets, or take long to load.
+OTHERS = ("link", "process-guest", "saved-state", "journal", "traces", "scenario")
+NAMES = PURE + OTHERS
 
 
 def find(name: str) -> Target:

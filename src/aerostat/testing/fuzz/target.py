@@ -16,8 +16,7 @@ class Target(NamedTuple):
     `run` plays one case; what it raises must be one of `allowed`, and anything else is a fault of
     ours. It must do the same for the same bytes, and leave nothing behind. `seeds` are cases that
     go deep, `words` what texts are made of. A case is at most `longest` bytes. `text` says that
-    cases are what is sent, as it is, and not decisions. What is not `pure` touches files and
-    sockets, and is much slower.
+    cases are what is sent, as it is, and not decisions.
     """
 
     name: str
@@ -28,7 +27,6 @@ class Target(NamedTuple):
     words: tuple[bytes, ...] = ()
     longest: int = 1024
     text: bool = False
-    pure: bool = True
 
 
 class Finding(NamedTuple):

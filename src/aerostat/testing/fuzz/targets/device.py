@@ -3,32 +3,19 @@
 import struct
 
 from aerostat.balloon.abi import PAGE_SIZE, Queue
-from aerostat.balloon.device import BalloonDevice
-from aerostat.balloon.events import Report, StatisticsArrived
+from aerostat.balloon.device import KNOWN_FEATURES, BalloonDevice
+from aerostat.balloon.events import Hint, Report, StatisticsArrived
 from aerostat.errors import PeerError
 from aerostat.testing.fuzz.source import Source
 from aerostat.testing.fuzz.target import Target
+from aerostat.testing.fuzz.targets.pens import PackedPen, Pen, SplitPen
 from aerostat.testing.fuzz.targets.yard import Yard
-from aerostat.virtio.chain import DESCRIPTORS
-from aerostat.virtio.features import VERSION_1, bit
+from aerostat.virtio.chain import WRITE
+from aerostat.virtio.features import RING_PACKED, VERSION_1, bit
 from aerostat.virtio.memory import Byteorder
-from aerostat.virtio.split_ring import SplitRing, areas
 
-QUEUES = (Queue.INFLATE, Queue.DEFLATE, Queue.STATS, Queue.REPORTING)
 _SIZES = (8, 1, 2, 4)
 _BUFFERS = 0x4000
-
-
-class _Ring:
-    """One queue's ring as the guest has it."""
-
-    def __init__(self, at: int, size: int, order: Byteorder) -> None:
-        self.size = size
-        self.order: Byteorder = order
-        self.desc = at
-        self.avail = at + areas(size)[0]
-        self.used = -(-(self.avail + areas(size)[1]) // 4) * 4
-        self.index = 0
 
 
 class Guest:
@@ -37,49 +24,56 @@ class Guest:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.yard = Yard.of(source)
-        legacy = source.chance(25)
+        packed = source.chance(40)
+        legacy = not packed and source.chance(25)
         self.order: Byteorder = "big" if legacy and source.chance(50) else "little"
-        self.device = BalloonDevice(max_pages=1 << source.below(32), byteorder=self.order)
-        offered = self.device.features
-        chosen = offered & ~bit(VERSION_1) if legacy else offered
+        self.device = BalloonDevice(
+            features=KNOWN_FEATURES, max_pages=1 << source.below(32), byteorder=self.order
+        )
+        unlike = VERSION_1 if legacy else RING_PACKED
+        chosen = KNOWN_FEATURES if packed else KNOWN_FEATURES & ~bit(unlike)
         if source.chance(30):
             chosen &= ~(1 << source.below(6))
         self.device.accept(source.near(chosen, 64))
         size = source.choose(_SIZES)
-        self.rings = {
-            queue: _Ring(number * 0x400, size, self.order) for number, queue in enumerate(QUEUES)
+        self.pens: dict[Queue, Pen] = {
+            queue: PackedPen(0x400 * queue, size)
+            if packed
+            else SplitPen(0x400 * queue, size, self.order)
+            for queue in Queue
         }
-        for queue in QUEUES:
+        self._indirect = not source.chance(20)
+        self._bases: dict[Queue, int] = {}
+        for queue in Queue:
             self.start(queue)
 
     def start(self, queue: Queue) -> None:
-        """Start a queue, wherever it was."""
-        ring = self.rings[queue]
-        parts = (ring.desc, ring.avail, ring.used)
-        base = None if self.source.chance(50) else ring.index
-        self.device.start(
-            queue, SplitRing(self.yard.memory, ring.size, *parts, base, byteorder=self.order)
-        )
+        """Start a queue, where it was or where a front-end likes."""
+        base = self._bases.get(queue) if self.source.chance(70) else None
+        if self.source.chance(2):
+            base = self.source.number(32)
+        ring = self.pens[queue].ring(self.yard.memory, base, indirect=self._indirect)
+        self.device.start(queue, ring)
+
+    def stop(self, queue: Queue) -> None:
+        """Stop a queue, and remember where it was."""
+        self._bases[queue] = base = self.device.stop(queue)
+        assert 0 <= base <= 0xFFFF_FFFF
 
     def send(self, queue: Queue) -> None:
         """Make a buffer available: a sound one, or one that is not."""
-        source, ring = self.source, self.rings[queue]
-        slot = source.below(ring.size)
-        at = _BUFFERS + slot * 0x200
-        if queue is Queue.REPORTING:
-            address, length, flags = self.yard.address(source), source.number(32), 2
+        source = self.source
+        at = _BUFFERS + source.below(8) * 0x200
+        writable = queue is Queue.REPORTING or (queue is Queue.HINT and source.chance(60))
+        if writable:
+            address, length, flags = self.yard.address(source), source.number(32), WRITE
         else:
             payload = self._payload(queue)
             self.yard.memory.write(at, payload)
             address, length, flags = source.near(at, 64), source.near(len(payload), 32), 0
-        flags = source.near(flags, 16) if source.chance(20) else flags
-        following = source.below(ring.size + 1)
-        pack = DESCRIPTORS[self.order].pack
-        self.yard.memory.write(ring.desc + 16 * slot, pack(address, length, flags, following))
-        entry = source.near(slot, 16)
-        self._word(ring.avail + 4 + 2 * (ring.index % ring.size), entry)
-        ring.index = source.near((ring.index + 1) & 0xFFFF, 16)
-        self._word(ring.avail + 2, ring.index)
+        if source.chance(20):
+            flags = source.near(flags, 16)
+        self.pens[queue].offer(source, self.yard.memory, address, length, flags)
 
     def _payload(self, queue: Queue) -> bytes:
         source = self.source
@@ -87,19 +81,22 @@ class Guest:
             entries = [(source.near(4, 16), source.number(64)) for _ in range(source.below(12))]
             order = "<" if self.order == "little" else ">"
             return b"".join(struct.pack(f"{order}HQ", *entry) for entry in entries)
+        if queue is Queue.HINT:
+            return source.near(self.device.config.cmd_id, 32).to_bytes(4, self.order)
         if source.chance(20):
             return source.blob(0x100)
         near = self.yard.address(source) // PAGE_SIZE & 0xFFFFFFFF
         pfns = [near + source.below(16) & 0xFFFFFFFF for _ in range(source.below(100))]
         return b"".join(pfn.to_bytes(4, self.order) for pfn in pfns)
 
+    def forget(self) -> None:
+        """Begin anew, as after a reset."""
+        self._bases.clear()
+
     def scribble(self) -> None:
         """Write anything anywhere."""
         data = self.source.blob(24)
         self.yard.memory.write(self.source.below(0x7000), data)
-
-    def _word(self, at: int, word: int) -> None:
-        self.yard.memory.write(at, word.to_bytes(2, self.order))
 
 
 def run(case: bytes) -> None:
@@ -108,43 +105,56 @@ def run(case: bytes) -> None:
     guest = Guest(source)
     device = guest.device
     while source.left:
-        queue = source.choose(QUEUES)
-        match source.below(16):
+        queue = source.choose(tuple(Queue))
+        match source.below(8):
             case 0:
-                guest.scribble()
+                _host(guest)
             case 1:
-                offset = source.near(4, 32)
-                device.write_config(offset, source.blob(20))
-            case 2:
-                _restart(guest, queue)
-            case 3:
-                device.request_statistics()
-            case 4:
-                device.set_target(source.number(40) - 5)
-            case 5:
-                _reset(guest)
-            case 6 | 7 | 8 | 9 | 10:
+                _driver(guest, queue)
+            case 2 | 3 | 4:
                 guest.send(queue)
             case _:
                 _serve(guest, queue, source.below(6) + 1)
         assert 0 <= device.balloon_size <= device.max_pages * PAGE_SIZE
         assert len(device.read_config(0, 16)) == 16
-    for queue in QUEUES:
+    for queue in Queue:
         device.stop(queue)
     guest.yard.check()
 
 
-def _restart(guest: Guest, queue: Queue) -> None:
-    base = guest.device.stop(queue)
-    assert 0 <= base <= 0xFFFF
-    guest.start(queue)
+def _host(guest: Guest) -> None:
+    """Have the host want something."""
+    device, source = guest.device, guest.source
+    match source.below(5):
+        case 0 | 1:
+            device.request_statistics()
+        case 2:
+            device.set_target(source.number(40) - 5)
+        case _:
+            source.choose((device.hinting.start, device.hinting.stop, device.hinting.done))()
+
+
+def _driver(guest: Guest, queue: Queue) -> None:
+    """Have the guest's driver, or its front-end, do something else than send."""
+    source = guest.source
+    match source.below(4):
+        case 0:
+            guest.scribble()
+        case 1:
+            guest.device.write_config(source.near(4, 32), source.blob(20))
+        case 2:
+            guest.stop(queue)
+            guest.start(queue)
+        case _:
+            _reset(guest)
 
 
 def _reset(guest: Guest) -> None:
     features = guest.device.negotiated
     guest.source.choose((guest.device.reset, guest.device.restart))()
     guest.device.accept(features)
-    for queue in QUEUES:
+    guest.forget()
+    for queue in Queue:
         guest.start(queue)
 
 
@@ -163,10 +173,10 @@ def _serve(guest: Guest, queue: Queue, budget: int) -> None:
             assert 0 <= offset < offset + length <= region.size
             aligned = (region.guest_address + offset) % PAGE_SIZE == length % PAGE_SIZE == 0
             whole = region.size % PAGE_SIZE == 0
-            assert isinstance(event, Report) or aligned or not whole
+            assert isinstance(event, Report | Hint) or aligned or not whole
         if source.chance(3):
             # The ring goes away under the work, as a front-end may do at any moment.
-            device.stop(queue)
+            guest.stop(queue)
             device.complete(event)
             try:
                 guest.start(queue)
@@ -175,7 +185,7 @@ def _serve(guest: Guest, queue: Queue, budget: int) -> None:
             continue
         device.complete(event)
     device.pending(queue)
-    assert set(device.take_notifications()) <= set(QUEUES)
+    device.take_notifications()
 
 
 TARGET = Target("device", "the balloon device on a hostile guest's rings", run, longest=2048)

@@ -4,7 +4,13 @@ from typing import get_args
 
 from aerostat.balloon.abi import PAGE_SIZE, Queue
 from aerostat.balloon.driver import BalloonDriver
-from aerostat.balloon.driver_events import Deflated, DeviceBroken, Reported, StatisticsWanted
+from aerostat.balloon.driver_events import (
+    Deflated,
+    DeviceBroken,
+    Hinted,
+    Reported,
+    StatisticsWanted,
+)
 from aerostat.balloon.driver_features import (
     KNOWN_FEATURES,
     NumberingRule,
@@ -15,8 +21,12 @@ from aerostat.errors import UsageError
 from aerostat.testing.fuzz.source import Source
 from aerostat.testing.fuzz.target import Target
 from aerostat.testing.fuzz.targets.yard import LAYOUTS, PAGE, Yard
-from aerostat.virtio.driver_ring import DriverRing, lay_out
+from aerostat.virtio.chain import DESCRIPTORS
+from aerostat.virtio.driver_rings import driver_ring, lay_out_ring
+from aerostat.virtio.features import RING_PACKED, bit, has
 from aerostat.virtio.memory import Byteorder
+from aerostat.virtio.packed_ring import MARKS
+from aerostat.virtio.ring import DriverSide
 
 _STATISTICS = {4: 1, 5: 2}
 _PAGES = 120
@@ -33,18 +43,20 @@ class Guest:
         features = choose_features(offered, KNOWN_FEATURES, relies_on_zeroed=source.chance(20))
         rule = source.choose(get_args(NumberingRule))
         assert len(set(queue_numbers(offered, features, rule).values())) >= 2
+        if source.chance(50):
+            features &= ~bit(RING_PACKED)
         order: Byteorder = source.choose(("little", "big"))
         page_size = source.choose((PAGE_SIZE, 4 * PAGE_SIZE))
         self.driver = BalloonDriver(features, byteorder=order, batch=16, page_size=page_size)
         self.order = self.driver.byteorder
         size = 1 << source.below(4)
-        self.rings: dict[Queue, DriverRing] = {}
+        self.packed = has(features, RING_PACKED)
+        self.rings: dict[Queue, DriverSide] = {}
         at = 0
         for queue in self.driver.queues:
-            layout = lay_out(at, size)
-            start = source.number(16)
-            self.rings[queue] = DriverRing(
-                self.yard.memory, size, layout, byteorder=self.order, start=start
+            layout = lay_out_ring(features, at, size)
+            self.rings[queue] = driver_ring(
+                features, self.yard.memory, size, layout, byteorder=self.order
             )
             at = -(-layout.end // 16) * 16
         self.driver.attach(self.yard.memory, self.rings, at, self.driver.arena_size)
@@ -52,7 +64,7 @@ class Guest:
         self.driver.take_config_writes()
         self.driver.ready()
         self.free = list(range(_PAGES))
-        self.indices = {queue: ring._next_used for queue, ring in self.rings.items()}  # noqa: SLF001 - a device knows it
+        self.places = dict.fromkeys(self.rings, 0)
 
     def serve(self) -> None:
         """Do what a transport does in one round."""
@@ -63,8 +75,8 @@ class Guest:
                     self.free += event.pages
                 elif isinstance(event, StatisticsWanted):
                     driver.send_statistics(_STATISTICS)
-                elif isinstance(event, Reported):
-                    assert event.ranges == [_LENT]
+                elif isinstance(event, Reported | Hinted):
+                    assert event.ranges in ([_LENT], [])
                 elif isinstance(event, DeviceBroken):
                     assert event.queue in driver.broken
         for offset, data in driver.take_config_writes():
@@ -82,17 +94,29 @@ class Guest:
             driver.deflate(-driver.wanted)
 
     def assail(self) -> None:
-        """Write into a used ring, as a device does that is broken, or is not."""
+        """Write into a ring, as a device does that is broken, or is not."""
         source = self.source
         queue = source.choose(self.driver.queues)
-        ring = self.rings[queue]
-        used = ring.layout.used
-        index = self.indices[queue]
-        head = source.near(next(iter(ring._chains), 0), 32)  # noqa: SLF001 - a device knows it
-        element = head.to_bytes(4, self.order) + source.number(32).to_bytes(4, self.order)
-        self.yard.memory.write(used + 4 + 8 * (index % ring.size), element)
-        self.indices[queue] = index = source.near((index + 1) & 0xFFFF, 16)
-        self.yard.memory.write(used + 2, index.to_bytes(2, self.order))
+        ring, place = self.rings[queue], self.places[queue]
+        head = source.near(place % ring.size if source.chance(20) else 0, 32)
+        written = source.number(32)
+        if self.packed:
+            marks = source.near(MARKS if place < ring.size else 0, 16)
+            used = DESCRIPTORS["little"].pack(0, written, head & 0xFFFF, marks)
+            self.yard.memory.write(ring.layout.desc + 16 * (place % ring.size), used)
+            self.places[queue] = (place + source.near(1, 4)) % (2 * ring.size)
+            return
+        at = ring.layout.used
+        element = head.to_bytes(4, self.order) + written.to_bytes(4, self.order)
+        self.yard.memory.write(at + 4 + 8 * (place % ring.size), element)
+        self.places[queue] = place = source.near((place + 1) & 0xFFFF, 16)
+        self.yard.memory.write(at + 2, place.to_bytes(2, self.order))
+
+    def hint(self) -> None:
+        """Hint a free page, or that there are no more, where the device wants to know."""
+        hints = self.driver.hints
+        if hints is not None and hints.wanted:
+            hints.send([_LENT] if self.source.chance(60) else [])
 
 
 def run(case: bytes) -> None:
@@ -103,7 +127,7 @@ def run(case: bytes) -> None:
     while source.left:
         match source.below(8):
             case 0:
-                driver.config_changed(source.near(16, 32))
+                driver.config_changed(source.near(16, 32), source.near(2, 32))
             case 1:
                 guest.balance()
             case 2:
@@ -111,7 +135,7 @@ def run(case: bytes) -> None:
             case 3:
                 _report(driver)
             case 4:
-                driver.leave()
+                source.choose((guest.hint, guest.hint, driver.leave))()
             case 5:
                 guest.serve()
             case _:

@@ -6,7 +6,7 @@ from aerostat.testing.fuzz.target import Target
 from aerostat.testing.fuzz.targets.yard import Yard
 from aerostat.virtio.driver_ring import DriverRing, lay_out
 from aerostat.virtio.memory import Byteorder
-from aerostat.virtio.split_ring import BrokenRing
+from aerostat.virtio.ring import BrokenRing, DriverSide
 
 _AT, _TABLES = 0x1000, 0x4000
 
@@ -25,7 +25,7 @@ def run(case: bytes) -> None:
     while source.left:
         match source.below(4):
             case 0:
-                _offer(source, ring, out)
+                offer(source, ring, out)
             case 1:
                 slot = layout.used + 4 + 8 * (index % size)
                 head = source.near(source.choose([*out, 0]), 32)
@@ -36,14 +36,15 @@ def run(case: bytes) -> None:
             case 2:
                 yard.memory.write(layout.used + source.below(6 + 8 * size), source.blob(4))
             case _:
-                broken = _collect(ring, out, broken=broken)
+                broken = collect(ring, out, broken=broken)
         assert ring.free + sum(out.values()) == size
         assert ring.outstanding == len(out)
     ring.release()
     yard.check()
 
 
-def _offer(source: Source, ring: DriverRing, out: dict[int, int]) -> None:
+def offer(source: Source, ring: DriverSide, out: dict[int, int]) -> None:
+    """Make a chain available; `out` is how many descriptors each has that the device has."""
     buffers = [(source.number(64), source.number(33)) for _ in range(source.below(4))]
     cut = source.below(4)
     table = _TABLES if source.chance(30) else 0
@@ -55,11 +56,11 @@ def _offer(source: Source, ring: DriverRing, out: dict[int, int]) -> None:
     out[head] = 1 if table else len(buffers)
 
 
-def _collect(ring: DriverRing, out: dict[int, int], *, broken: bool) -> bool:
+def collect(ring: DriverSide, out: dict[int, int], *, broken: bool) -> bool:
+    """Take what came back; return whether the ring is `broken` from now on."""
     try:
         collected = ring.collect()
     except BrokenRing:
-        assert ring.broken
         return True
     assert not broken, "a broken ring goes on"
     for used in collected:

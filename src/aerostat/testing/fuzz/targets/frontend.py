@@ -86,8 +86,8 @@ def _talk(source: Source, frontend: Frontend) -> int:
     while (message := frontend.next_message()) is not None:
         asked = message
     if frontend.awaits is not None and asked is not None:
-        answer = _answer(source, asked)
-        for piece in source.cut(answer) if source.chance(10) else [answer]:
+        said = answer(source, asked)
+        for piece in source.cut(said) if source.chance(10) else [said]:
             brought = [os.dup(2)] if source.chance(1) else []
             frontend.receive(piece, brought)
     elif source.chance(3):
@@ -98,7 +98,8 @@ def _talk(source: Source, frontend: Frontend) -> int:
     return ended
 
 
-def _answer(source: Source, asked: Message) -> bytes:
+def answer(source: Source, asked: Message) -> bytes:
+    """Return an answer to a message, mostly a sound one."""
     header = messages.Header.decode(asked.data[: messages.HEADER_SIZE])
     payload = asked.data[messages.HEADER_SIZE :]
     reply = _SOUND.get(Request(header.request), messages.encode_u64(0))

@@ -1,6 +1,7 @@
 """What a monitor sends: the QMP session first, then the balloons that believe its answers."""
 
 import asyncio
+import atexit
 import json
 import selectors
 from typing import Any, cast
@@ -134,6 +135,7 @@ _LOOPS: list[_HastyLoop] = []
 def _loop() -> _HastyLoop:
     if not _LOOPS:
         _LOOPS.append(_HastyLoop())
+        atexit.register(_LOOPS[0].close)
     return _LOOPS[0]
 
 

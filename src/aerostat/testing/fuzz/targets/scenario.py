@@ -87,5 +87,4 @@ TARGET = Target(
     words=_WORDS,
     longest=2048,
     text=True,
-    pure=False,
 )

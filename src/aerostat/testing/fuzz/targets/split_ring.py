@@ -6,7 +6,8 @@ from aerostat.testing.fuzz.targets.chain import describe
 from aerostat.testing.fuzz.targets.yard import Yard
 from aerostat.virtio.chain import BadChain, Chain
 from aerostat.virtio.memory import Byteorder
-from aerostat.virtio.split_ring import BrokenRing, SplitRing, areas
+from aerostat.virtio.ring import BrokenRing
+from aerostat.virtio.split_ring import SplitRing, areas
 
 _SIZES = (8, 1, 2, 4, 32, 128)
 _DESC, _AVAIL, _USED = 0x1000, 0x2000, 0x3000

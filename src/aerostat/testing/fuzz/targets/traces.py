@@ -70,5 +70,4 @@ TARGET = Target(
     words=_WORDS,
     longest=2048,
     text=True,
-    pure=False,
 )
