@@ -22,7 +22,7 @@ from aerostat.virtio.ring import RingLayout
 FEATURES = bit(MUST_TELL_HOST) | bit(STATS_VQ) | bit(VERSION_1) | bit(RING_PACKED)
 SIZE = 3
 FIRST_PAGE = 0x100
-STATISTICS = {Tag.FREE_MEMORY: 5, Tag.TOTAL_MEMORY: 7}
+STATISTICS: dict[int, int] = {Tag.FREE_MEMORY: 5, Tag.TOTAL_MEMORY: 7}
 
 
 class Pair:

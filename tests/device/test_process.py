@@ -1,5 +1,6 @@
 """A device process from its command line to its end."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -123,7 +124,7 @@ def test_a_second_process_does_not_take_the_firsts_place(
 def test_the_command_line_is_read() -> None:
     line = "--socket a --control b --size 1.5GiB --name web --once --no-deflate-on-oom"
     options = parse(line.split())
-    assert options is not None
+    assert isinstance(options, Options)
     assert options[:5] == ("a", "b", 3 << 29, "web", True)
     assert not has(options.features, DEFLATE_ON_OOM)
 
@@ -149,6 +150,17 @@ def test_without_options_it_has_qemus_habits_but_for_deflating() -> None:
 def test_a_wrong_command_line_is_a_usage_error(line: str) -> None:
     with pytest.raises(UsageError):
         parse(line.split())
+
+
+def test_a_machine_without_ordered_stores_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine = os.uname_result(("Linux", "host", "6.1", "#1", "aarch64"))
+    monkeypatch.setattr("os.uname", lambda: machine)
+    paths = ["--socket", str(tmp_path / "vhost"), "--control", str(tmp_path / "control")]
+    assert main(paths) == 1
+    assert "need fences on aarch64, which are not written" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_help_and_errors_go_where_they_belong(capsys: pytest.CaptureFixture[str]) -> None:

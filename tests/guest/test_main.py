@@ -1,5 +1,6 @@
 """The command line of the guest's driver, without a device; how lines are limited."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,16 @@ def test_only_root_may(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     with pytest.raises(NotPermittedError, match="sudo"):
         require_root()
+
+
+def test_a_machine_without_ordered_stores_is_refused_before_anything_is_touched(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine = os.uname_result(("Linux", "guest", "6.1", "#1", "aarch64"))
+    monkeypatch.setattr("os.uname", lambda: machine)
+    for arguments in ([], ["--dry-run"]):
+        assert main(arguments) == 1
+        assert "need fences on aarch64" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

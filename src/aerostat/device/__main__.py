@@ -5,6 +5,7 @@ import sys
 from aerostat.device.options import USAGE, parse
 from aerostat.device.server import Server
 from aerostat.errors import AerostatError, UsageError
+from aerostat.virtio.memory import require_ordering
 
 
 def main(arguments: list[str]) -> int:
@@ -14,6 +15,7 @@ def main(arguments: list[str]) -> int:
         if options is None:
             sys.stdout.write(USAGE)
             return 0
+        require_ordering()
         Server(options).run()
     except UsageError as error:
         sys.stderr.write(f"aerostat device: {error}\n")

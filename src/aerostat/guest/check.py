@@ -14,10 +14,12 @@ from aerostat.guest.pci import choose_balloon
 from aerostat.guest.permissions import require_no_lockdown, require_root
 from aerostat.guest.pins import choose_pins
 from aerostat.guest.procfs import ProcFiles
+from aerostat.virtio.memory import require_ordering
 
 
 def check(device: str | None, *, legacy: bool) -> Iterator[str]:
     """Yield what would be done, line by line; raise `MissingError` at what makes it impossible."""
+    require_ordering()
     function = choose_balloon(device)
     yield f"device      {function.address}, now with {function.driver or 'no driver'}"
     require_root()

@@ -24,6 +24,7 @@ from aerostat.guest.permissions import require_no_lockdown, require_root
 from aerostat.guest.pins import Pins, choose_pins
 from aerostat.guest.transport import Transport, open_transport, reset
 from aerostat.guest.worker import STOP_SIGNALS, die_with, work
+from aerostat.virtio.memory import require_ordering
 
 _OOM_SCORE = Path("/proc/self/oom_score_adj")
 _NEVER = "-1000"
@@ -46,6 +47,7 @@ def supervise(device: str | None, *, legacy: bool, log: Callable[[str], None]) -
     It is the one at PCI address `device`, or the only one. Raises `AerostatError`, after putting
     back what had been taken.
     """
+    require_ordering()
     require_root()
     require_no_lockdown()
     # Signals wait until somebody looks, from here on: what was taken must be put back.

@@ -51,8 +51,7 @@ class DriverPackedRing:
     them; the specification has them begin at 0, tests of their wrapping elsewhere.
 
     Notifications are never suppressed, neither the device's to us nor, as long as the caller
-    sends them all, ours to it: either would need a fence between a store and a load.
-    Release it before the memory.
+    sends them all, ours to it (see `memory.Ordering`). Release it before the memory.
     """
 
     def __init__(

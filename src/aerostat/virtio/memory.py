@@ -34,8 +34,12 @@ class Ordering:
 
     This one is x86's total store order: loads are not reordered with loads, nor stores with
     stores, so nothing need be done. CPython cannot reorder two bytecodes either. What x86 does
-    not order is a store and a later load of another word; no code here needs that, because it
-    never suppresses notifications (virtio 1.2, 2.7.7 and 2.7.10).
+    not order is a store and a later load of another word: Python can be seen to have them change
+    places (``tools/ordering.py``). No code here needs that, because it never suppresses
+    notifications and does not offer EVENT_IDX (virtio 1.2, 2.7.7, 2.7.10 and 2.8.10), for which
+    each side must look at a word of the other's right after a store of its own. A fence between
+    them could be had, but there is nothing to save: a balloon's driver waits for each request
+    before it makes the next, so that each notification tells of the only one there is.
 
     A weakly ordered machine needs real fences in both methods.
     """
@@ -52,8 +56,16 @@ class Ordering:
 def ordering_of(machine: str) -> Ordering:
     """Return the ordering of `machine` (as `os.uname` names it). Raises `MissingError`."""
     if machine not in {"x86_64", "i686", "i586", "i386"}:
-        raise MissingError(f"live rings need memory fences that are not written for {machine} yet")
+        raise MissingError(
+            f"rings in live memory need fences on {machine}, which are not written; "
+            "x86-64 needs none"
+        )
     return Ordering()
+
+
+def require_ordering() -> Ordering:
+    """Return the ordering of this machine. Raises `MissingError` where it has none to rely on."""
+    return ordering_of(os.uname().machine)
 
 
 class SharedWords:
@@ -76,7 +88,7 @@ class SharedWords:
     ) -> None:
         self._words = view.cast("H")
         self._swapped = byteorder != sys.byteorder
-        self._ordering = ordering or ordering_of(os.uname().machine)
+        self._ordering = ordering or require_ordering()
 
     def load(self, index: int) -> int:
         """Return word `index`."""

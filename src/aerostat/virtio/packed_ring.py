@@ -1,8 +1,8 @@
 """The device's side of a packed virtqueue (virtio 1.2, section 2.8).
 
 Touches the three parts of the ring in guest memory and nothing else; whoever owns the
-notifications sends them. As with split rings those are never suppressed, and EVENT_IDX is not
-implemented: either would need a fence between a store and a load.
+notifications sends them. Those are never suppressed, and EVENT_IDX is not implemented; why, says
+`memory.Ordering`.
 
 What orders a split ring orders this one. A descriptor belongs to the other side as soon as its
 flags say so, and they are one aligned 16-bit word, which is loaded before anything else of the

@@ -1,8 +1,8 @@
 """The device's side of a split virtqueue (virtio 1.2, section 2.7).
 
 Touches the three parts of the ring in guest memory and nothing else; whoever owns the
-notifications sends them. Those are never suppressed, and EVENT_IDX is not implemented: either
-would need a fence between a store and a load, and Python has none.
+notifications sends them. Those are never suppressed, and EVENT_IDX is not implemented; why, says
+`memory.Ordering`.
 """
 
 from __future__ import annotations
