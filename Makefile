@@ -57,6 +57,10 @@ compare: env lab ## our policy against MOM's and Proxmox's on the same real gues
 calibrate: env lab-uml ## the model of guests held against real Linux, by counts; a report in build/calibration
 	@$(BIN)/python -m aerostat.testing.trials.calibration $(ARGS)
 
+.PHONY: faults
+faults: env lab-uml lab-qemu lab-libvirt ## everything killed, stopped, starved and cut off a thousand times; a report in build/faults
+	@$(BIN)/python -m aerostat.testing.trials.faults $(ARGS)
+
 .PHONY: simulate
 simulate: env ## all policies on all families of modelled guests; a report in build/simulation
 	@$(BIN)/aerostat simulate all --policy all --seeds 101-102 --dialect 16,10,6 \

@@ -57,7 +57,7 @@ class ManagerProcess(LabProcess):
         self.snapshots: list[Snapshot] = []
         """One a tick, since the start."""
         self._socket = directory / f"{name}.api"
-        self._state = directory / f"{name}.state"
+        self.state = directory / f"{name}.state"
         self._ended = False
         self._new = asyncio.Condition()
         self._reader: asyncio.Task[None] | None = None
@@ -65,7 +65,7 @@ class ManagerProcess(LabProcess):
     @property
     def journal(self) -> Path:
         """Its journal's file."""
-        return self._state / "journal.sqlite"
+        return self.state / "journal.sqlite"
 
     @property
     def latest(self) -> Snapshot:
@@ -75,7 +75,7 @@ class ManagerProcess(LabProcess):
     async def start(self, within: float = 30.0) -> None:
         """Start, and return after the first tick. Raises `LinkError`."""
         config = self.directory / f"{self.name}.toml"
-        state = f'state_directory = "{self._state}"'
+        state = f'state_directory = "{self.state}"'
         config.write_text(f"{self.settings}\n{state}\n{self.connectors}\n")
         self.snapshots.clear()
         self._ended = False

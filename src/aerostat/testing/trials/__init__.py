@@ -18,4 +18,6 @@ Run as a program (`__main__`) it makes one, and writes a report of it: ``make tr
     not whether promises are kept, but what a manager's guests lose, beside those of other rules
 `calibration`
     not a manager, but the model of guests, held against real ones
+`faults`
+    everything that runs is killed, paused, starved and cut off, a thousand times
 """
