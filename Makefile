@@ -45,6 +45,14 @@ test-deep: env ## the property tests again, with six times as many cases
 test-real: env lab ## tests with real guests, user-mode Linux and QEMU, and all that is slow
 	$(BIN)/pytest -n 2 --dist loadfile -m 'uml or qemu or libvirt or slow' $(ARGS)
 
+# How long `make fuzz` takes, all targets together.
+MINUTES := 20
+.PHONY: fuzz
+fuzz: env ## fuzz all that takes what others send, guided by coverage: MINUTES=60
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet \
+		'atheris==3.0.0; python_version < "3.12"' 'atheris==3.1.0; python_version >= "3.12"'
+	@$(BIN)/python -m aerostat.testing.fuzz --guided --minutes $(MINUTES) $(ARGS)
+
 .PHONY: trial
 trial: env lab ## ten minutes of eight real guests, two of them hostile; a report in build/trial
 	@$(BIN)/python -m aerostat.testing.trials $(ARGS)

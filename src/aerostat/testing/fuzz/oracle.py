@@ -106,22 +106,29 @@ class Oracle:
     def judge_holdings(self, cases: Sequence[bytes], before: Holdings) -> Finding | None:
         """Look for what `cases`, played since there was `before`, have left behind.
 
-        They are played again one by one: what is made once and kept is no leak.
+        They are played again: what is made once and kept is no leak. Then one by one.
         """
-        if not Holdings.now().exceed(before):
+        if not self._left_behind(before):
             return None
-        gc.collect()
-        if not Holdings.now().exceed(before):
+        before = Holdings.now()
+        for case in cases:
+            self.judge(case)
+        if not self._left_behind(before):
             return None
         for case in cases:
             before = Holdings.now()
             self.judge(case)
-            gc.collect()
-            after = Holdings.now()
-            if after.exceed(before):
-                leak = f"leak: {before} before, {after} after"
+            if self._left_behind(before):
+                leak = f"leak: {before} before, {Holdings.now()} after"
                 return Finding(self.target.name, case, "leak", leak)
         return None
+
+    @staticmethod
+    def _left_behind(before: Holdings) -> bool:
+        if not Holdings.now().exceed(before):
+            return False
+        gc.collect()
+        return Holdings.now().exceed(before)
 
     def _tick(self, _number: int, _frame: FrameType | None) -> None:
         if self._ticked != self.cases:

@@ -12,7 +12,7 @@ PURE = (
     "agent",
 )
 #: They touch files, or sockets, or take long to load.
-OTHERS = ("link", "process-guest", "saved-state", "journal", "traces", "scenario")
+OTHERS = ("link", "process-guest", "api", "saved-state", "journal", "traces", "scenario")
 NAMES = PURE + OTHERS
 
 
