@@ -8,7 +8,17 @@ from aerostat.testing.fuzz.target import Target
 #: They touch nothing but memory.
 PURE = (
     *("memory", "chain", "split-ring", "packed-ring", "driver-ring", "driver-packed-ring"),
-    *("buffers", "backend", "frontend", "device", "driver", "control", "monitor", "config"),
+    *(
+        "buffers",
+        "hints",
+        "backend",
+        "frontend",
+        "device",
+        "driver",
+        "control",
+        "monitor",
+        "config",
+    ),
     "agent",
 )
 #: They touch files, or sockets, or take long to load.

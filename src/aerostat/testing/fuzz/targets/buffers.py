@@ -1,11 +1,13 @@
 """What is in the balloon's buffers: statistics, page numbers, ranges; and the configuration."""
 
 import struct
+from typing import get_args
 
-from aerostat.balloon.abi import PAGE_SIZE, Config
+from aerostat.balloon.abi import PAGE_SIZE, Config, Queue, QueueRule, number_queues
 from aerostat.balloon.blocks import BalloonBlocks
 from aerostat.balloon.pages import Range, cut_ranges, merge_pfns, merge_ranges
 from aerostat.balloon.statistics import ENTRY_SIZE, MAX_ENTRIES, encode, parse
+from aerostat.errors import UsageError
 from aerostat.testing.fuzz.source import Source
 from aerostat.testing.fuzz.target import Target
 from aerostat.virtio.memory import Byteorder
@@ -17,7 +19,7 @@ _MANY = 1 << 12
 def run(case: bytes) -> None:
     """Read one buffer, and compare with what it must come to."""
     source = Source(case)
-    kinds = (_statistics, _pages, _ranges, _config, _blocks)
+    kinds = (_statistics, _pages, _ranges, _config, _blocks, _numbers)
     source.choose(kinds)(source)
 
 
@@ -34,6 +36,10 @@ def _statistics(source: Source) -> None:
     }
     assert found == expected
     assert parse(encode(found, order), order) == found
+    try:
+        encode({source.near(70_000, 20): 0}, order)
+    except UsageError:
+        return
 
 
 def _pages(source: Source) -> None:
@@ -103,6 +109,9 @@ def _blocks(source: Source) -> None:
     while source.left:
         start = source.below(4 * pages * PAGE_SIZE)
         end = start + source.below(3 * pages * PAGE_SIZE)
+        if source.chance(5):
+            blocks.clear()
+            held.clear()
         if source.chance(30):
             blocks.remove(start, end)
             held -= set(range(start // PAGE_SIZE, -(-end // PAGE_SIZE)))
@@ -111,6 +120,17 @@ def _blocks(source: Source) -> None:
         first, last = blocks.add(start, end)
         assert first <= last
         assert set(range(first // PAGE_SIZE, last // PAGE_SIZE)) <= held, "freed what is in use"
+
+
+def _numbers(source: Source) -> None:
+    offered, negotiated = source.bits(64), source.bits(64)
+    negotiated &= offered
+    configured = {source.below(6) for _ in range(source.below(6))}
+    rule = source.choose((None, *get_args(QueueRule)))
+    numbers = number_queues(offered, negotiated, configured, rule)
+    assert len(set(numbers.values())) == len(numbers)
+    assert all(0 <= index < len(Queue) for index in numbers)
+    assert {Queue.INFLATE, Queue.DEFLATE} <= set(numbers.values())
 
 
 TARGET = Target("buffers", "statistics, page numbers, reports, the configuration space", run)

@@ -1,5 +1,6 @@
 """The balloon driver with a device that gives back, and asks for, what it likes."""
 
+from collections.abc import Callable
 from typing import get_args
 
 from aerostat.balloon.abi import PAGE_SIZE, Queue
@@ -122,6 +123,9 @@ class Guest:
 def run(case: bytes) -> None:
     """Let a guest live with a hostile device; no page is lost, none is had twice."""
     source = Source(case)
+    if source.chance(10):
+        _misuse(source)
+        return
     guest = Guest(source)
     driver = guest.driver
     while source.left:
@@ -145,6 +149,50 @@ def run(case: bytes) -> None:
     left = driver.stop()
     assert sorted(guest.free + left) == list(range(_PAGES)), "a page is lost, or had twice"
     guest.yard.check()
+
+
+def _misuse(source: Source) -> None:
+    """Have a driver made and called in ways that cannot be: its caller is told so."""
+    features = source.near(KNOWN_FEATURES & ~bit(RING_PACKED), 64)
+    yard = Yard(LAYOUTS[1])
+    try:
+        driver = BalloonDriver(
+            features,
+            page_size=source.near(PAGE_SIZE, 20),
+            batch=source.near(16, 9),
+            statistics_first=source.choose(("primed", "uninitialised")),
+        )
+        rings: dict[Queue, DriverSide] = {
+            queue: driver_ring(features, yard.memory, 4, lay_out_ring(features, 0x400 * queue, 4))
+            for queue in driver.queues
+            if not source.chance(2)
+        }
+        driver.attach(yard.memory, rings, source.near(0x4000, 16), source.near(1 << 20, 24))
+        calls: tuple[Callable[[], object], ...] = (
+            lambda: driver.begin(
+                {4: source.number(66)} if source.chance(80) else {}, source.near(0, 40)
+            ),
+            driver.ready,
+            driver.take_config_writes,
+            lambda: driver.inflate([source.number(32) - 1] * source.below(3)),
+            lambda: driver.deflate(source.below(5)),
+            lambda: driver.relieve(source.below(5)),
+            lambda: driver.report([(source.number(16), source.number(13))] * source.below(40)),
+            lambda: driver.send_statistics({source.near(4, 16): 1}),
+            lambda: driver.config_changed(source.number(32), source.number(32)),
+            lambda: _hint(driver, source.below(40)),
+            driver.stop,
+        )
+        calls[0]()
+        while source.left:
+            source.choose(calls)()
+    except UsageError:
+        return
+
+
+def _hint(driver: BalloonDriver, count: int) -> None:
+    if driver.hints is not None:
+        driver.hints.send([_LENT] * count)
 
 
 def _report(driver: BalloonDriver) -> None:
