@@ -81,7 +81,7 @@ class Judge:
     def raised(self, error: AerostatError) -> None:
         """Take down what ended the check before its end."""
         match error:
-            case Violated():
+            case Violated() if error.id in self.ids:
                 self.violated(error.id, str(error))
                 why = "the check ended early"
             case Unobservable():

@@ -76,7 +76,7 @@ def _of_statement(id_: str, verdicts: Sequence[Verdict]) -> Iterator[Line]:
     one = statement(id_)
     told = f"{one.strength:<{_STRENGTH_WIDTH}} {one.words}"
     if worst.outcome not in (*_WRONG, Outcome.PASS):
-        told = f"({worst.words})"
+        told = f"({_printable(worst.words)})"
     yield Line(f"  {word:<{_OUTCOME_WIDTH}}  {id_:<{_ID_WIDTH}} {told}", colour)
     wrong = [verdict for verdict in verdicts if verdict.outcome in _WRONG]
     for verdict in wrong[:_SHOWN]:
@@ -86,7 +86,8 @@ def _of_statement(id_: str, verdicts: Sequence[Verdict]) -> Iterator[Line]:
 
 
 def _told(verdict: Verdict) -> str:
-    return f"{verdict.words} [{verdict.check}]" if verdict.check else verdict.words
+    words = _printable(verdict.words)
+    return f"{words} [{verdict.check}]" if verdict.check else words
 
 
 def summary(verdicts: Sequence[Verdict], seconds: float) -> str:
@@ -156,5 +157,5 @@ def _case(suite: ET.Element, verdict: Verdict) -> None:
 
 
 def _printable(text: str) -> str:
-    """Return text as XML can have it: whatever a peer made us say."""
+    """Return text as XML and terminals can have it, whatever a peer made us say."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -8,5 +8,5 @@ ones, `page_check` says what has become of pages.
 The checks, in the order in which they are played: `handshake`, `features`, `configuration`,
 `pages`, `statistics`, `reporting`, `hinting`, `notifications`, `chains`, `life`, `memory_table`;
 then what is bad, `bad_input` on the queues, `bad_talk` on the socket. They are in the `registry`,
-once `all_checks` was imported.
+once `all_checks` was imported. `faults` are devices that are broken on purpose, and found.
 """

@@ -6,7 +6,7 @@ from aerostat.balloon.abi import Queue
 from aerostat.testing.check.checks import Judge
 from aerostat.testing.check.device.machine import Machine
 from aerostat.testing.check.device.registry import CHECKS
-from aerostat.testing.check.device.requests import good_requests
+from aerostat.testing.check.device.requests import establish
 from aerostat.testing.check.device.socket_transport import socket_of
 from aerostat.vhost_user import messages
 from aerostat.vhost_user.messages import ConfigPart, ProtocolFeature, Request
@@ -36,8 +36,6 @@ def answers_are_given_where_they_are_due(machine: Machine, judge: Judge) -> None
     # What asks for nothing: its answer would be taken for the next one's.
     front_end.send_raw(messages.encode(Request.SET_OWNER))
     front_end.ask(Request.GET_FEATURES)
-    machine.start()
-    good_requests(machine)
 
 
 @CHECKS.add("VU-DEV-2")
@@ -63,8 +61,6 @@ def messages_come_in_pieces(machine: Machine, judge: Judge) -> None:
                 "VU-DEV-2",
                 f"{payload.hex()} is the answer to request {request}",
             )
-    machine.start()
-    good_requests(machine)
 
 
 @CHECKS.add("VU-DEV-7")
@@ -129,7 +125,7 @@ def calls_and_kicks_may_change(machine: Machine, judge: Judge) -> None:
     """Take a ring's call away and give it another, and another kick, while it runs."""
     transport = socket_of(machine)
     machine.start()
-    good_requests(machine)
+    establish(machine)
     page, lane = machine.pages[1][0], machine.lanes[Queue.INFLATE]
     nowhere = messages.encode_u64(lane.index | messages.RING_NO_DESCRIPTOR)
     transport.tell(Request.SET_VRING_CALL, nowhere)

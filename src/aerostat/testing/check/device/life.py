@@ -10,7 +10,7 @@ from aerostat.testing.check.device.lane import Lane
 from aerostat.testing.check.device.machine import Machine
 from aerostat.testing.check.device.page_check import Pages, shown
 from aerostat.testing.check.device.registry import CHECKS
-from aerostat.testing.check.device.requests import good_requests, statistics
+from aerostat.testing.check.device.requests import establish, good_requests, statistics
 from aerostat.testing.check.device.socket_transport import SocketTransport, socket_of
 from aerostat.testing.mocks.driver import DriverRing
 from aerostat.vhost_user.messages import ProtocolFeature
@@ -60,7 +60,7 @@ def a_reset_device_leaves_its_queues_alone(machine: Machine, judge: Judge) -> No
     Nothing may be taken from the old rings, the status must be 0, and the new driver served.
     """
     machine.start()
-    good_requests(machine)
+    establish(machine)
     pages = Pages(machine, machine.pages[1][:2])
     lanes = [machine.lanes[Queue.INFLATE], machine.lanes[Queue.DEFLATE]]
     machine.reset()
@@ -84,7 +84,7 @@ def a_disabled_ring_rests(machine: Machine, judge: Judge) -> None:
     """
     transport = socket_of(machine)
     machine.start()
-    good_requests(machine)
+    establish(machine)
     lane = machine.lanes[Queue.INFLATE]
     pages = Pages(machine, machine.pages[1][:1])
     lane.called()
@@ -178,8 +178,6 @@ def nothing_is_announced_too_soon(machine: Machine, judge: Judge) -> None:
     machine.start(run=False)
     said = transport.heard(machine.hush)
     judge.expect(not said, "VU-DEV-13", f"{len(said)} bytes are said before a ring is enabled")
-    machine.run()
-    good_requests(machine)
 
 
 @CHECKS.add("ST-DEV-2")

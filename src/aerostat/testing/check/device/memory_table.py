@@ -9,7 +9,7 @@ from aerostat.testing.check.deadline import Deadline
 from aerostat.testing.check.device.machine import Machine
 from aerostat.testing.check.device.page_check import Pages, shown
 from aerostat.testing.check.device.registry import CHECKS
-from aerostat.testing.check.device.requests import good_requests
+from aerostat.testing.check.device.requests import establish, good_requests
 from aerostat.testing.check.device.socket_transport import socket_of
 
 _LOOK_EVERY = 0.01
@@ -20,7 +20,7 @@ def another_table_while_rings_run(machine: Machine, judge: Judge) -> None:
     """Share the memory again while rings run, twice, and have pages taken after each."""
     transport = socket_of(machine)
     machine.start()
-    good_requests(machine)
+    establish(machine)
     for turn in range(2):
         transport.front_end.share_memory()
         pages = Pages(machine, machine.pages[turn][:4])
@@ -38,7 +38,7 @@ def all_is_let_go_of(machine: Machine, judge: Judge) -> None:
     """
     transport = socket_of(machine)
     machine.start()
-    good_requests(machine)
+    establish(machine)
     memory = os.dup(transport.file.descriptor)
     try:
         machine.close()

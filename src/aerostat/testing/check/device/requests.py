@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from aerostat.balloon.abi import PAGE_SIZE, Queue
 from aerostat.balloon.statistics import Tag, encode
-from aerostat.errors import PeerError
+from aerostat.errors import AerostatError, PeerError
+from aerostat.testing.check.checks import Unobservable
 from aerostat.testing.check.device.lane import Lane
 from aerostat.testing.check.device.machine import Machine
 from aerostat.units import MIB
@@ -33,6 +34,14 @@ def good_requests(machine: Machine) -> None:
         (used,) = lane.wait()
         if used.head != head:
             raise PeerError(f"{used.head} came back on the {queue.name} queue, and {head} was sent")
+
+
+def establish(machine: Machine) -> None:
+    """Have good requests served before what a check is about. Raises `Unobservable` otherwise."""
+    try:
+        good_requests(machine)
+    except AerostatError as error:
+        raise Unobservable(f"good requests are not served to begin with: {error}") from error
 
 
 def statistics(machine: Machine, lane: Lane, entries: Mapping[int, int] | None = None) -> int:

@@ -22,6 +22,8 @@ from aerostat.testing.mocks.frontend import SharedFile
 from aerostat.units import MIB
 
 _AGAIN_SECONDS = 0.02
+# How long a device may take to start.
+_FIRST_SECONDS = 5.0
 # Where the guest's memory begins in its file, so that a device that forgets the offset is found.
 _FILE_OFFSET = 2 * MIB
 # A device that hangs may be given up only by who waits; so many times, then it is left alone.
@@ -54,6 +56,7 @@ class SocketStage(Closing):
         self.options = options or Options()
         self.offered = 0
         self._program = Program(command) if command else None
+        self._sound = True
         self._gone = ""
         self._troubles = 0
 
@@ -64,8 +67,10 @@ class SocketStage(Closing):
 
     def meet(self) -> None:
         """Connect for the first time. Raises `AerostatError` if nobody can be met."""
-        with self._connect(Deadline(max(self.options.patience, 5.0))) as transport:
+        with self._connect(Deadline(max(self.options.patience, _FIRST_SECONDS))) as transport:
             self.offered = transport.offered
+        # What never served cannot be found to have stopped; then checks say what it does not do.
+        self._sound = not self._trouble()
 
     @property
     def usable(self) -> int:
@@ -123,18 +128,23 @@ class SocketStage(Closing):
         """Return what is wrong with the device, judged by a good request on a new connection."""
         if self._gone:
             return ""
-        trouble = ""
-        try:
-            with self._machine(Deadline(3 * self.options.patience + 1)) as machine:
-                machine.start()
-                machine.inflate(machine.pages[0][0])
-        except (AerostatError, OSError) as error:
-            trouble = f"afterwards, a good request fails: {error}"
+        trouble = self._trouble()
         crash = self._program.take_crash() if self._program is not None else ""
         if trouble:
             return self._give_up(check, crash or trouble)
         self._troubles = 0
         return crash
+
+    def _trouble(self) -> str:
+        """Return what is wrong with a new connection and, where it was served, a good request."""
+        try:
+            with self._machine(Deadline(3 * self.options.patience + 1)) as machine:
+                if self._sound:
+                    machine.start()
+                    machine.inflate(machine.pages[0][0])
+        except (AerostatError, OSError) as error:
+            return f"afterwards, a good request fails: {error}"
+        return ""
 
     def _give_up(self, check: Check[Machine], trouble: str) -> str:
         self._troubles += 1
