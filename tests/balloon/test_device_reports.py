@@ -86,7 +86,7 @@ def test_a_report_may_be_described_by_an_indirect_table(pair: BalloonPair) -> No
 def test_large_reports_are_done_in_steps(
     pair: BalloonPair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aerostat.balloon.device.STEP_PAGES", 512)
+    monkeypatch.setattr("aerostat.balloon.lane.STEP_PAGES", 512)
     head = pair.driver.report([(3 * MIB, MIB), (8 * MIB, 3 * MIB)])
     events = pair.serve(Queue.REPORTING, budget=1)
     assert pair.driver.collect(Queue.REPORTING) == []

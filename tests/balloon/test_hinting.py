@@ -198,9 +198,9 @@ def test_an_id_of_a_gigabyte_is_not_read(pair: Pair) -> None:
 def test_a_guest_cannot_fill_the_device_with_hints() -> None:
     hinting = BalloonDevice(features=FEATURES).hinting
     hinting.command(hinting.start().to_bytes(4, "little"), "little")
-    assert all(hinting.add((number * 8192, 4096)) for number in range(MAX_RANGES))
-    assert not hinting.add((1 << 40, 4096))
-    assert hinting.add((4096, 4096))  # what adjoins needs no room
+    assert all(hinting.hinted.add(number * 8192, 4096) for number in range(MAX_RANGES))
+    assert not hinting.hinted.add(1 << 40, 4096)
+    assert hinting.hinted.add(4096, 4096)  # what adjoins needs no room
     assert len(hinting.hinted) == MAX_RANGES - 1
 
 

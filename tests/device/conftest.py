@@ -18,20 +18,26 @@ OFFSET = 2 * MIB
 
 
 @pytest.fixture
-def start_device(tmp_path: Path) -> Iterator[Callable[..., DeviceProcess]]:
+def runner() -> Iterator[asyncio.Runner]:
+    """Run what awaits processes: all of it in one loop."""
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture
+def start_device(tmp_path: Path, runner: asyncio.Runner) -> Iterator[Callable[..., DeviceProcess]]:
     """Start device processes by name and options; they end with the test."""
     devices: list[DeviceProcess] = []
-    with asyncio.Runner() as runner:
 
-        def start(name: str, *options: str) -> DeviceProcess:
-            device = DeviceProcess(name, size=12 * MIB, directory=tmp_path, options=options)
-            devices.append(device)
-            runner.run(device.start())
-            return device
+    def start(name: str, *options: str) -> DeviceProcess:
+        device = DeviceProcess(name, size=12 * MIB, directory=tmp_path, options=options)
+        devices.append(device)
+        runner.run(device.start())
+        return device
 
-        yield start
-        for device in devices:
-            runner.run(device.stop())
+    yield start
+    for device in devices:
+        runner.run(device.stop())
 
 
 @pytest.fixture

@@ -151,6 +151,7 @@ def test_hinted_memory_stays_as_it_is(table: Table) -> None:
     assert guest.memory.memory.read(HIGH, MIB) == b"x" * MIB
 
 
+@pytest.mark.slow
 @pytest.mark.statement("DEV-HINT-3", "DEV-HINT-4", "DEV-HINT-5")
 def test_what_may_be_discarded_is_of_the_current_round_alone(
     sit_down: Callable[..., Table],
@@ -197,6 +198,7 @@ def test_a_pause_is_no_end(table: Table) -> None:
     assert (seen["round"], seen["hinted"]) == ("running", MIB)
 
 
+@pytest.mark.slow
 def test_a_guest_without_the_feature_is_not_asked(sit_down: Callable[..., Table]) -> None:
     control = sit_down().control
     for action in ("run", "start"):

@@ -62,6 +62,7 @@ def pages_of(guest: StillGuest) -> set[int]:
 # ---- hints
 
 
+@pytest.mark.slow
 @pytest.mark.statement("DRV-HINT-4", "DRV-HINT-10", "CFG-G-2")
 def test_a_guest_tells_what_is_free_and_has_it_again(
     start_device: Callable[..., Device], plug_in: PlugIn

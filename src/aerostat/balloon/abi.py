@@ -5,7 +5,7 @@ Pure.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from enum import IntEnum
 from struct import Struct
 from typing import Literal
@@ -139,6 +139,25 @@ class Config:
             self.actual = int.from_bytes(self._raw_actual, "little")
         if poison:
             self.poison_val = int.from_bytes(raw[self._POISON_VAL], "little")
+
+    def state(self) -> dict[str, int]:
+        """Return all of it by name."""
+        raw_actual = int.from_bytes(self._raw_actual, "little")
+        return {
+            "num_pages": self.num_pages,
+            "cmd_id": self.cmd_id,
+            "actual": self.actual,
+            "raw_actual": raw_actual,
+            "poison_val": self.poison_val,
+        }
+
+    def restore(self, state: Mapping[str, int]) -> None:
+        """Be as another was, by its `state`; numbers of 32 bits."""
+        self.num_pages = state["num_pages"]
+        self.cmd_id = state["cmd_id"]
+        self.actual = state["actual"]
+        self._raw_actual = state["raw_actual"].to_bytes(4, "little")
+        self.poison_val = state["poison_val"]
 
     def _pack(self) -> bytes:
         return self._FORMAT.pack(self.num_pages, self._raw_actual, self.cmd_id, self.poison_val)

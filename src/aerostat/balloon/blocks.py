@@ -4,6 +4,8 @@ Pure. The balloon's unit is 4096 bytes whatever page size the host uses (virtio 
 huge page comes in many parts, in any order, and can be given back when all of them are there.
 """
 
+from collections.abc import Iterable
+
 from aerostat.balloon.abi import PAGE_SIZE
 
 
@@ -45,6 +47,17 @@ class BalloonBlocks:
             pages = self._blocks.pop(block, 0) & ~mask
             if pages:
                 self._blocks[block] = pages
+
+    def state(self) -> list[tuple[int, str]]:
+        """Return (block number, mask of its pages in hexadecimal digits), for another to be so."""
+        return [(block, f"{pages:x}") for block, pages in self._blocks.items()]
+
+    def restore(self, state: Iterable[tuple[int, str]]) -> None:
+        """Be as another was, by its `state`."""
+        for block, digits in state:
+            pages = int(digits, 16) & self._all
+            if pages:
+                self._blocks[block] = self._all if pages == self._all else pages
 
     def clear(self) -> None:
         """Have an empty balloon."""

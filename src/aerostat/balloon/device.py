@@ -20,7 +20,8 @@ and none of it raises.
         ...                              # come back soon: the budget ran out
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from aerostat.balloon.abi import PAGE_POISON, PAGE_SIZE, Config, Queue
 from aerostat.balloon.device_features import DEFAULT_FEATURES, KNOWN_FEATURES
@@ -35,14 +36,13 @@ from aerostat.balloon.events import (
     Request,
     StatisticsArrived,
 )
-from aerostat.balloon.hinting import CMD_ID_SIZE, Hinting
-from aerostat.balloon.lane import COUNTERS, Lane
-from aerostat.balloon.pages import PFN_SIZE, Range, cut_ranges, merge_pfns, merge_ranges
+from aerostat.balloon.hinting import Hinting
+from aerostat.balloon.lane import COUNTERS, STEP_PAGES, Lane
+from aerostat.balloon.pages import Range
 from aerostat.balloon.statistics import ENTRY_SIZE, MAX_ENTRIES, Byteorder, parse
 from aerostat.errors import UsageError
 from aerostat.virtio.chain import Chain
 from aerostat.virtio.features import VERSION_1, has
-from aerostat.virtio.memory import Piece
 from aerostat.virtio.ring import DeviceSide
 
 __all__ = [
@@ -67,9 +67,6 @@ MAX_PAGES = 0xFFFFFFFF
 
 # Steps of one `service` call, so that one queue cannot keep the caller from everything else.
 BUDGET = 64
-
-# Pages of one step. Linux inflates 256 in one request; a larger request is done in several steps.
-STEP_PAGES = 4096
 
 _MAX_STATISTICS = MAX_ENTRIES * ENTRY_SIZE
 
@@ -104,9 +101,9 @@ class BalloonDevice:
         self.features = features
         self.negotiated = 0
         self.config = Config()
-        self.hinting = Hinting(self.config)
         self.max_pages = max_pages
         self.counters = dict.fromkeys(COUNTERS, 0)
+        self.hinting = Hinting(self.config, self.counters)
         self.guest_byteorder: Byteorder = byteorder
         self._lanes: dict[Queue, Lane] = {}
         self._notify: set[Queue] = set()
@@ -219,6 +216,34 @@ class BalloonDevice:
         self.negotiated, self.config.poison_val = features, poison_val
         return changed
 
+    def state(self) -> dict[str, Any]:
+        """Return what a successor must know of the driver, as values that JSON has.
+
+        Its queues are to be stopped, so that what was in hand is in them again.
+        """
+        return {
+            "negotiated": self.negotiated,
+            "byteorder": self.guest_byteorder,
+            "config": self.config.state(),
+            "hinting": self.hinting.state(),
+            "statistics_seen": self._statistics_seen,
+            "latest": list(self._latest.items()),
+            "put_back": list(self._put_back.items()),
+            "counters": dict(self.counters),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where another device was, by its `state`, before any queue is started."""
+        self.negotiated = state["negotiated"]
+        self.guest_byteorder = state["byteorder"]
+        self.config.restore(state["config"])
+        self.hinting.restore(state["hinting"])
+        self._statistics_seen = state["statistics_seen"]
+        self._latest = dict(state["latest"])
+        self._put_back = dict(state["put_back"])
+        for name in self.counters:
+            self.counters[name] = state["counters"].get(name, 0)
+
     def ring(self, queue: Queue) -> DeviceSide | None:
         """Return the ring that serves `queue`, to rebind it; None if it is not running."""
         lane = self._lanes.get(queue)
@@ -320,10 +345,6 @@ class BalloonDevice:
     # Inflate, deflate, report, hint
 
     def _service_requests(self, queue: Queue, budget: int) -> Iterator[Request]:
-        steps = {
-            Queue.REPORTING: self._report_steps,
-            Queue.HINT: self._hint_steps,
-        }.get(queue, self._page_steps)
         for _ in range(budget):
             lane = self._lanes.get(queue)
             if lane is None:
@@ -335,21 +356,22 @@ class BalloonDevice:
                 chain = lane.take()
                 if chain is None:
                     return
-                lane.begin(chain, steps(lane, chain))
+                lane.begin(chain, self._steps(queue, lane, chain))
             assert lane.chain is not None
             ranges, last = lane.step()
             pieces, outside = lane.ring.memory.clip(ranges)
             self.counters["outside_pages"] += outside // PAGE_SIZE
             if queue is Queue.HINT:
-                pieces = self._hinted(pieces)
+                pieces = self.hinting.keep(pieces)
             event = lane.awaited = make(pieces, lane.chain, last)
             yield event
 
-    def _page_steps(self, lane: Lane, chain: Chain) -> Iterator[list[Range]]:
-        payload = lane.read(chain)
-        size = STEP_PAGES * PFN_SIZE
-        for offset in range(0, len(payload), size):
-            yield merge_pfns(payload[offset : offset + size], self.byteorder)
+    def _steps(self, queue: Queue, lane: Lane, chain: Chain) -> Iterator[list[Range]]:
+        if queue is Queue.REPORTING:
+            return self._report_steps(lane, chain)
+        if queue is Queue.HINT:
+            return self.hinting.steps(lane, chain, self.byteorder)
+        return lane.pages(chain, self.byteorder)
 
     def _report_steps(self, lane: Lane, chain: Chain) -> Iterator[list[Range]]:
         if not chain.writable:
@@ -358,35 +380,7 @@ class BalloonDevice:
             # A hole reads as zeros, and the driver will find its poison there (5.5.6.7.2).
             self.counters["kept_reports"] += 1
             return
-        yield from self._memory_steps(lane, chain)
-
-    def _hint_steps(self, lane: Lane, chain: Chain) -> Iterator[list[Range]]:
-        if chain.readable:
-            whole = chain.readable_length == CMD_ID_SIZE
-            said = lane.read(chain) if whole else b""
-            if not self.hinting.command(said, self.byteorder):
-                self.counters["bad_command_ids"] += 1
-        if chain.writable and not self.hinting.usable:
-            self.counters["stale_hints"] += 1
-        elif chain.writable:
-            yield from self._memory_steps(lane, chain)
-
-    def _hinted(self, pieces: list[Piece]) -> list[Piece]:
-        """Keep what was hinted, and return it; nothing if its round is over by now."""
-        if not self.hinting.usable:
-            return []
-        for region, offset, length in pieces:
-            if not self.hinting.add((region.guest_address + offset, length)):
-                self.counters["unkept_hints"] += 1
-        return pieces
-
-    def _memory_steps(self, lane: Lane, chain: Chain) -> Iterator[list[Range]]:
-        # Buffers as long as the driver likes to say: what is memory of them bounds the work. As
-        # addresses again, since the memory table may change from one step to the next.
-        pieces, outside = lane.ring.memory.clip(merge_ranges(chain.writable))
-        self.counters["outside_pages"] += outside // PAGE_SIZE
-        ranges = [(piece.region.guest_address + piece.offset, piece.length) for piece in pieces]
-        yield from cut_ranges(ranges, STEP_PAGES * PAGE_SIZE)
+        yield from lane.ranges(chain)
 
     def _give_back(self, queue: Queue, lane: Lane, chain: Chain) -> None:
         # Nothing was written to it, whatever room the driver left for writing (2.7.8.2).

@@ -1,9 +1,10 @@
 """Rounds of free page hinting, the device's side (virtio 1.2, 5.5.6.5).
 
-Pure. A round is asked for by a command id in the configuration space. The driver answers with
-that id, then with free ranges, then with STOP; what it sends under any other id, or none, is not
-looked at (5.5.6.5.2). Here the ranges are only kept, for whoever wants to know what of a guest's
-memory was free when the round had begun, such as a migration that logs what is written meanwhile.
+Touches guest memory through its lane. A round is asked for by a command id in the configuration
+space. The driver answers with that id, then with free ranges, then with STOP; what it sends under
+any other id, or none, is not looked at (5.5.6.5.2). Here the ranges are only kept, for whoever
+wants to know what of a guest's memory was free when the round had begun, such as a migration that
+logs what is written meanwhile.
 
 A hint is no promise: the driver may use a hinted page at any time, even before the device has
 seen the hint (5.5.6.5.1). So a device that is to change a page must know that it was not written
@@ -12,12 +13,17 @@ to since the id was set, and must not do it after DONE. Nobody behind vhost-user
 The driver keeps what it hinted until DONE, so every round has to end with it.
 """
 
+from collections.abc import Iterator, Mapping
 from enum import Enum
+from typing import Any
 
 from aerostat.balloon.abi import CMD_ID_DONE, CMD_ID_FIRST, CMD_ID_LAST, CMD_ID_STOP, Config
+from aerostat.balloon.lane import Lane
 from aerostat.balloon.pages import Range
 from aerostat.balloon.range_set import RangeSet
 from aerostat.balloon.statistics import Byteorder
+from aerostat.virtio.chain import Chain
+from aerostat.virtio.memory import Piece
 
 CMD_ID_SIZE = 4
 
@@ -56,13 +62,15 @@ class Hinting:
     """The rounds of one device, whose `config` shows the id.
 
     `round` is how far the latest has come, `id` its command id (0 before the first), `hinted` the
-    guest addresses that came in it, and `complete` whether the driver has told all.
+    guest addresses that came in it, and `complete` whether the driver has told all. What a driver
+    does wrong is counted in `counters`.
     """
 
-    __slots__ = ("_config", "_next_id", "_said", "complete", "hinted", "id", "round")
+    __slots__ = ("_config", "_counters", "_next_id", "_said", "complete", "hinted", "id", "round")
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, counters: dict[str, int]) -> None:
         self._config = config
+        self._counters = counters
         self._next_id = CMD_ID_FIRST
         self._said: int | None = None  # the id under which the driver hints
         self.round = Round.NONE
@@ -123,9 +131,49 @@ class Hinting:
         """Whether what the driver hints now belongs to the current round."""
         return self.round is Round.RUNNING and self._said == self._config.cmd_id
 
-    def add(self, hint: Range) -> bool:
-        """Keep a range of guest memory, if it is `usable`; return false if there is no room."""
-        return not self.usable or self.hinted.add(*hint)
+    def steps(self, lane: Lane, chain: Chain, byteorder: Byteorder) -> Iterator[list[Range]]:
+        """Take what a driver has sent, a command id or free ranges; yield what is to be kept."""
+        if chain.readable:
+            whole = chain.readable_length == CMD_ID_SIZE
+            if not self.command(lane.read(chain) if whole else b"", byteorder):
+                self._counters["bad_command_ids"] += 1
+        if chain.writable and not self.usable:
+            self._counters["stale_hints"] += 1
+        elif chain.writable:
+            yield from lane.ranges(chain)
+
+    def keep(self, pieces: list[Piece]) -> list[Piece]:
+        """Keep hinted memory, and return it; nothing if its round is over by now."""
+        if not self.usable:
+            return []
+        for region, offset, length in pieces:
+            if not self.hinted.add(region.guest_address + offset, length):
+                self._counters["unkept_hints"] += 1
+        return pieces
+
+    # ---- going on in another process
+
+    def state(self) -> dict[str, Any]:
+        """Return all but what the configuration has, as values that JSON has."""
+        return {
+            "round": self.round.value,
+            "id": self.id,
+            "next_id": self._next_id,
+            "said": self._said,
+            "complete": self.complete,
+            "ranges": self.hinted.ranges(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Be as another was, by its `state`."""
+        self.round = Round(state["round"])
+        self.id = state["id"]
+        self._next_id = state["next_id"]
+        self._said = state["said"]
+        self.complete = state["complete"]
+        self.hinted.clear()
+        for address, length in state["ranges"]:
+            self.hinted.add(address, length)
 
     def _forget(self) -> None:
         self.complete = False

@@ -6,10 +6,15 @@ it is counted, and answered so that the guest's driver can go on (virtio 1.2, 5.
 
 from collections.abc import Iterator
 
-from aerostat.balloon.pages import Range
+from aerostat.balloon.abi import PAGE_SIZE
+from aerostat.balloon.pages import PFN_SIZE, Range, cut_ranges, merge_pfns, merge_ranges
+from aerostat.balloon.statistics import Byteorder
 from aerostat.virtio.chain import MAX_READ, BadChain, Chain
 from aerostat.virtio.memory import BadAddress
 from aerostat.virtio.ring import BrokenRing, DeviceSide
+
+# Pages of one step. Linux inflates 256 in one request; a larger request is done in several steps.
+STEP_PAGES = 4096
 
 #: What is counted, all of it a guest's doing.
 COUNTERS = (
@@ -100,6 +105,22 @@ class Lane:
         except BadAddress:
             self._counters["bad_addresses"] += 1
             return b""
+
+    def pages(self, chain: Chain, byteorder: Byteorder) -> Iterator[list[Range]]:
+        """Yield the ranges of the pages that `chain` lists, step by step."""
+        payload = self.read(chain)
+        size = STEP_PAGES * PFN_SIZE
+        for offset in range(0, len(payload), size):
+            yield merge_pfns(payload[offset : offset + size], byteorder)
+
+    def ranges(self, chain: Chain) -> Iterator[list[Range]]:
+        """Yield the ranges of memory that `chain` lets us write to, step by step."""
+        # Buffers as long as the driver likes to say: what is memory of them bounds the work. As
+        # addresses again, since the memory table may change from one step to the next.
+        pieces, outside = self.ring.memory.clip(merge_ranges(chain.writable))
+        self._counters["outside_pages"] += outside // PAGE_SIZE
+        ranges = [(piece.region.guest_address + piece.offset, piece.length) for piece in pieces]
+        yield from cut_ranges(ranges, STEP_PAGES * PAGE_SIZE)
 
     def _break(self) -> None:
         self.broken = True

@@ -2,7 +2,7 @@
 
 import sys
 
-from aerostat.device.options import USAGE, parse
+from aerostat.device.options import USAGE, TakeOver, parse
 from aerostat.device.server import Server
 from aerostat.errors import AerostatError, UsageError
 from aerostat.virtio.memory import require_ordering
@@ -16,7 +16,13 @@ def main(arguments: list[str]) -> int:
             sys.stdout.write(USAGE)
             return 0
         require_ordering()
-        Server(options).run()
+        if isinstance(options, TakeOver):
+            from aerostat.device.takeover import take_over  # noqa: PLC0415 - seldom, and not light
+
+            server = take_over(options.control)
+        else:
+            server = Server(options)
+        server.run()
     except UsageError as error:
         sys.stderr.write(f"aerostat device: {error}\n")
         return 2

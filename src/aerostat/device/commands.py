@@ -29,6 +29,9 @@ ABSENT = (1 << 64) - 1
 # QEMU's own bound of the interval, in seconds.
 MAX_INTERVAL = (1 << 32) - 1
 
+#: Answered by whoever has the client's connection, see `aerostat.device.handover`.
+HAND_OVER = "aerostat-hand-over"
+
 # `aerostat-sample`: how long a guest may take, in seconds. The upper bound protects the table of
 # those who wait.
 DEFAULT_TIMEOUT = 1.0
@@ -74,7 +77,7 @@ class Commands:
     @property
     def names(self) -> tuple[str, ...]:
         """What clients may ask for."""
-        return (*self._handlers, "aerostat-hint", "aerostat-sample")
+        return (*self._handlers, "aerostat-hint", "aerostat-sample", HAND_OVER)
 
     def run(self, name: str, arguments: Mapping[str, Any], answer: Answer) -> None:
         """Carry out a command and give `answer` its result, now or later.

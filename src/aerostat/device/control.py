@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aerostat import __version__
-from aerostat.device.commands import Commands
+from aerostat.device.commands import HAND_OVER, Commands
 from aerostat.device.loop import READ, WRITE, Loop, Timer
 from aerostat.device.sockets import Listener
 from aerostat.qmp.server import Command, CommandError, ServerSession
@@ -28,9 +28,19 @@ _VERSION = tuple(int(part) for part in __version__.split(".")[:3])
 
 
 class Control:
-    """Answers on a listening socket until it is closed."""
+    """Answers on a listening socket until it is closed.
 
-    def __init__(self, loop: Loop, listener: Listener, commands: Commands) -> None:
+    `on_hand_over` is given the connection of a client that is to go on in this process's place.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        listener: Listener,
+        commands: Commands,
+        on_hand_over: Callable[[socket.socket], None],
+    ) -> None:
+        self.on_hand_over = on_hand_over
         self._loop = loop
         self._listener = listener
         self._commands = commands
@@ -68,7 +78,9 @@ class Control:
         if len(self._clients) >= MAX_CLIENTS:
             connection.close()
             return
-        client = _Client(self._loop, connection, self._commands, self._clients.discard)
+        client = _Client(
+            self._loop, connection, self._commands, self._clients.discard, self.on_hand_over
+        )
         self._clients.add(client)
         client.start()
 
@@ -82,11 +94,13 @@ class _Client:
         connection: socket.socket,
         commands: Commands,
         on_closed: Callable[["_Client"], None],
+        on_hand_over: Callable[[socket.socket], None],
     ) -> None:
         self._loop = loop
         self._socket = connection
         self._commands = commands
         self._on_closed = on_closed
+        self._on_hand_over = on_hand_over
         major, minor, micro = _VERSION
         self._session = ServerSession(
             commands.names, version=(major, minor, micro), package="aerostat"
@@ -126,16 +140,33 @@ class _Client:
             self.close()
             return
         for command in self._session.receive(data) if data else ():
+            if self._closed:
+                return
             self._run(command)
         self._send()
 
     def _run(self, command: Command) -> None:
+        if command.name == HAND_OVER:
+            self._hand_over(command)
+            return
         try:
             self._commands.run(
                 command.name, command.arguments, lambda value: self._answer(command, value)
             )
         except CommandError as error:
             self._session.fail(command.id, error.error_class, error.description)
+
+    def _hand_over(self, command: Command) -> None:
+        """Answer, and speak no more QMP on this connection."""
+        self._session.reply(command.id, {})
+        self._send()
+        if self._unsent or self._closed:  # it does not read
+            self.close()
+            return
+        self._closed = True
+        self._loop.unwatch(self._socket.fileno())
+        self._on_closed(self)
+        self._on_hand_over(self._socket)
 
     def _answer(self, command: Command, value: Any) -> None:
         # A sample may arrive after the client that asked for it has gone.

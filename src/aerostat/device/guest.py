@@ -6,7 +6,8 @@ neither's sockets. Implements the amounts of virtio 1.2, 5.5: everything here is
 Standard library only.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from aerostat.balloon.abi import PAGE_SIZE, QueueRule
 from aerostat.balloon.device import (
@@ -22,7 +23,7 @@ from aerostat.device.hinter import Hinter
 from aerostat.device.log import Log
 from aerostat.device.loop import Loop
 from aerostat.device.memory import MappedMemory
-from aerostat.device.sampler import Sampler
+from aerostat.device.sampler import Sample, Sampler
 from aerostat.units import MIB
 
 _COUNTERS = (
@@ -69,6 +70,29 @@ class Guest:
         self._wanted_size: int | None = None
         if size is not None:
             self.device.max_pages = _pages(size)
+
+    # ---- going on in another process
+
+    def state(self) -> dict[str, Any]:
+        """Return what is not the device's, as values that JSON has."""
+        latest = self.sampler.latest
+        sample = latest and (list(latest.statistics.items()), latest.monotonic, latest.wall_clock)
+        return {
+            "wanted_size": self._wanted_size,
+            "interval": self.sampler.interval,
+            "sample": sample,
+            "hint_left": self.hinter.left,
+            "counters": dict(self.counters),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where another was, by its `state`, before there is memory."""
+        self._wanted_size = state["wanted_size"]
+        sample = state["sample"] and Sample(dict(state["sample"][0]), *state["sample"][1:])
+        self.sampler.restore(state["interval"], sample)
+        self.hinter.restore(state["hint_left"])
+        for name in self.counters:
+            self.counters[name] = state["counters"].get(name, 0)
 
     # ---- sizes
 

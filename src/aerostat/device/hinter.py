@@ -5,6 +5,7 @@ client began and forgot would keep all of the guest's free memory from it. Touch
 through the loop it is given; standard library only.
 """
 
+import time
 from collections.abc import Callable
 
 from aerostat.balloon.hinting import Hinting, Round
@@ -59,6 +60,18 @@ class Hinter:
             self.start(timeout)
         self._waiting.append(done)
         return True
+
+    @property
+    def left(self) -> float | None:
+        """The seconds until the round is over by its limit; None if there is none."""
+        if self._limit is None or not self._limit.pending:
+            return None
+        return max(0.0, self._limit.deadline - time.monotonic())
+
+    def restore(self, left: float | None) -> None:
+        """Go on with a round that another began: it is over in `left` seconds."""
+        if left is not None:
+            self._limit = self._loop.call_later(left, self.done)
 
     def heard(self) -> None:
         """Look at what the driver has told: a whole round that somebody waits for ends now."""

@@ -8,18 +8,21 @@ connection. Standard library only.
 import os
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from aerostat.balloon.abi import Config
 from aerostat.device.guest import Guest
 from aerostat.device.loop import READ, WRITE, Loop
 from aerostat.device.memory import MappedMemory, MappedRegion
+from aerostat.device.named import Descriptors
 from aerostat.device.rings import Rings, unblock
 from aerostat.errors import PeerError
 from aerostat.vhost_user import events, messages
 from aerostat.vhost_user.backend import Backend
 from aerostat.vhost_user.descriptors import OwnedDescriptor
 from aerostat.vhost_user.framing import ConversationError
+from aerostat.vhost_user.messages import RegionDescription
 
 # One for each queue that the specification knows (virtio 1.2, 5.5.2).
 RING_COUNT = 5
@@ -59,7 +62,6 @@ class Link:
         loop.watch(connection.fileno(), READ, self._ready)
         guest.on_config_changed = self._announce
         guest.on_notifications = self._rings.notify
-        guest.counters["front_ends"] += 1
 
     @property
     def running(self) -> bool:
@@ -81,6 +83,66 @@ class Link:
         self._guest.reset()
         self._guest.use_memory(None)
         self._on_closed()
+
+    # ---- going on in another process
+
+    def rest(self) -> None:
+        """Stop the rings, with all that was in hand in them again; `resume` goes on."""
+        self._rings.notify()
+        self._rings.stop_all()
+
+    def resume(self) -> None:
+        """Go on after `rest`, or `restore`."""
+        try:
+            self._rings.settle_all()
+        except PeerError as error:
+            self._complain(str(error))
+        if self._unsent:
+            self._ready()
+        if self._announcement_due and not self.closed:
+            self._announce()
+
+    def state(self) -> dict[str, Any]:
+        """Return what the front-end has said, at `rest`, as values that JSON has."""
+        memory = self._guest.memory
+        return {
+            "conversation": self._backend.state(),
+            "unsent": self._unsent.hex(),
+            "announcement_due": self._announcement_due,
+            "expects_driver": self._rings.expects_driver,
+            "memory": None if memory is None else [r.description for r in memory.regions],
+            "unfinished": len(self._backend.unfinished),
+            "blocks": self._guest.reclaim.state(),
+        }
+
+    @property
+    def descriptors(self) -> dict[str, int]:
+        """All that is open here, by names; it stays ours."""
+        owned = dict(self._rings.descriptors)
+        if self._channel is not None:
+            owned["channel"] = self._channel
+        for number, descriptor in enumerate(self._backend.unfinished):
+            owned[f"unfinished-{number}"] = descriptor
+        regions = {f"memory-{n}": region.region.file for n, region in enumerate(self._regions)}
+        numbers = {name: descriptor.fileno() for name, descriptor in owned.items()}
+        return {"front-end": self._socket.fileno(), **regions, **numbers}
+
+    def restore(self, state: Mapping[str, Any], descriptors: Descriptors) -> None:
+        """Be where another was, by its `state` and `descriptors`; `resume` serves.
+
+        Raises `PeerError` or `OSError` for what cannot be.
+        """
+        if state["memory"] is not None:
+            descriptions = [RegionDescription(*region) for region in state["memory"]]
+            files = descriptors.take_numbered("memory", len(descriptions))
+            self._guest.use_memory(MappedMemory.map(descriptions, files))
+        unfinished = descriptors.take_numbered("unfinished", state["unfinished"])
+        self._backend.restore(state["conversation"], unfinished)
+        self._guest.reclaim.restore(state["blocks"])
+        self._rings.restore(descriptors, expects_driver=state["expects_driver"])
+        self._channel = descriptors.take_if_any("channel")
+        self._unsent = bytes.fromhex(state["unsent"])
+        self._announcement_due = state["announcement_due"]
 
     # ---- the socket
 

@@ -21,6 +21,7 @@ from aerostat.virtio.features import RING_PACKED, bit
 
 USAGE = """\
 Usage: python -m aerostat.device --socket PATH --control PATH [OPTION]...
+       python -m aerostat.device --take-over PATH
 
 Serve one balloon device to a VMM over vhost-user, until SIGTERM.
 
@@ -40,6 +41,8 @@ Serve one balloon device to a VMM over vhost-user, until SIGTERM.
   --discard-hints        also give back what it tells; only for guests that use none of it before
                          the round is over, which Linux under memory pressure does
   --packed-rings         let the driver use packed virtqueues instead of split ones
+  --take-over PATH       go on in the place of the process whose control socket this is, with its
+                         options, sockets and guest; the guest and the VMM do not notice
   --help                 show this
 """
 
@@ -68,12 +71,18 @@ _WITHOUT = {
     "no-page-poison": PAGE_POISON,
 }
 _LONG = [
-    *("socket=", "control=", "size=", "name=", "once", "queues=", "help"),
+    *("socket=", "control=", "size=", "name=", "once", "queues=", "take-over=", "help"),
     *("free-page-hint", "discard-hints", "packed-rings", *_WITHOUT),
 ]
 
 
-def parse(arguments: list[str]) -> Options | None:
+class TakeOver(NamedTuple):
+    """A device process is told to go on in another's place, which it finds at this socket."""
+
+    control: str
+
+
+def parse(arguments: list[str]) -> Options | TakeOver | None:
     """Return what the command line asks for, None for help; raises `UsageError`."""
     try:
         pairs, rest = getopt.getopt(arguments, "", _LONG)
@@ -84,6 +93,10 @@ def parse(arguments: list[str]) -> Options | None:
     given = dict(pairs)
     if "--help" in given:
         return None
+    if "--take-over" in given:
+        if len(given) > 1:
+            raise UsageError("--take-over goes on with the other's options, and takes no more")
+        return TakeOver(given["--take-over"])
     for required in ("--socket", "--control"):
         if not given.get(required):
             raise UsageError(f"{required} PATH is required")

@@ -10,6 +10,8 @@ need not tell may use a page again before it is deflated, and a hole that is pun
 request would take what it wrote. Then what one request brings counts by itself.
 """
 
+from collections.abc import Sequence
+
 from aerostat.balloon.abi import PAGE_SIZE
 from aerostat.balloon.blocks import BalloonBlocks
 from aerostat.balloon.events import Deflate, Hint, Inflate, Report
@@ -58,6 +60,22 @@ class Reclaim:
     def forget(self) -> None:
         """Have an empty balloon: the driver has been reset."""
         self._blocks.clear()
+
+    def state(self) -> list[list[tuple[int, str]] | None]:
+        """Return what is in the balloon of each region's file, once for each file."""
+        told: set[MemoryFile] = set()
+        state: list[list[tuple[int, str]] | None] = []
+        for region in self._memory.regions if self._memory else ():
+            blocks = self._blocks.get(region.file)
+            state.append(None if blocks is None or region.file in told else blocks.state())
+            told.add(region.file)
+        return state
+
+    def restore(self, state: Sequence[Sequence[tuple[int, str]] | None]) -> None:
+        """Go on where another was, by its `state`, with the same regions in the same order."""
+        for region, blocks in zip(self._memory.regions if self._memory else (), state, strict=True):
+            if blocks and region.file.block_size > PAGE_SIZE:
+                self._blocks_of(region.file).restore(blocks)
 
     def inflate(self, event: Inflate, *, told: bool) -> None:
         """Give inflated pages back. `told` is whether the driver must tell before it uses them."""

@@ -13,6 +13,7 @@ from aerostat.balloon.abi import MUST_TELL_HOST, Queue, number_queues
 from aerostat.balloon.device import Deflate, Event, Hint, Inflate, StatisticsArrived
 from aerostat.device.guest import Guest
 from aerostat.device.loop import READ, Loop
+from aerostat.device.named import Descriptors
 from aerostat.errors import PeerError
 from aerostat.vhost_user.backend import Backend
 from aerostat.vhost_user.descriptors import OwnedDescriptor
@@ -118,6 +119,32 @@ class Rings:
         for index in range(len(self._backend.rings)):
             self.end(index)
             self._drop_call(index)
+
+    # ---- going on in another process
+
+    @property
+    def descriptors(self) -> dict[str, OwnedDescriptor]:
+        """Each kick and call, by its name: ``kick-0``."""
+        kicks = {f"kick-{index}": descriptor for index, descriptor in self._kicks.items()}
+        return kicks | {f"call-{index}": descriptor for index, descriptor in self._calls.items()}
+
+    @property
+    def expects_driver(self) -> bool:
+        """Whether the next ring that starts may be a new driver's."""
+        return self._new_driver
+
+    def restore(self, descriptors: Descriptors, *, expects_driver: bool) -> None:
+        """Go on where another was that has stopped its rings; raises `PeerError`.
+
+        Nothing is served before `settle_all`; but that every ring can be is seen now.
+        """
+        self._new_driver = expects_driver
+        for index, setup in enumerate(self._backend.rings):
+            if (kick := descriptors.take_if_any(f"kick-{index}")) is not None:
+                self.set_kick(index, kick)
+            self.set_call(index, descriptors.take_if_any(f"call-{index}"))
+            if setup.ready and self._guest.memory is not None:
+                self._bind(self._guest.memory.guest, setup).release()
 
     # ---- starting
 

@@ -58,6 +58,13 @@ class Sampler:
         if seconds:
             self._poll()
 
+    def restore(self, interval: int, latest: Sample | None) -> None:
+        """Go on where another was: ask again after another `interval`."""
+        self.latest = latest
+        self._interval = interval
+        if interval:
+            self._tick = self._loop.call_later(interval, self._poll)
+
     def request(self, timeout: float, done: Callable[[bool], None]) -> bool:
         """Ask for a fresh sample; `done` is told whether `latest` is one, within `timeout` seconds.
 

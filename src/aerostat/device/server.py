@@ -1,11 +1,13 @@
 """The device process as a whole: its two sockets, one front-end at a time, and its end.
 
-Touches the sockets' paths, signals, and the loop; the rest is done in the rooms beside it.
-Standard library only.
+Its end may be another's beginning: see `aerostat.device.handover`. Touches the sockets' paths,
+signals, and the loop; the rest is done in the rooms beside it. Standard library only.
 """
 
 import signal
 import socket
+from collections.abc import Mapping
+from typing import Any
 
 from aerostat.device.commands import Commands
 from aerostat.device.control import Control
@@ -13,14 +15,22 @@ from aerostat.device.guest import Guest
 from aerostat.device.link import Link
 from aerostat.device.log import Log
 from aerostat.device.loop import READ, Loop
+from aerostat.device.named import Descriptors
 from aerostat.device.options import Options
-from aerostat.device.sockets import Listener
+from aerostat.device.sockets import Listener, adopt_socket
+from aerostat.errors import PeerError
 
 
 class Server:
-    """Listens at both sockets and serves; raises `UsageError` for a path that cannot be."""
+    """Listens at both sockets and serves; raises `UsageError` for a path that cannot be.
 
-    def __init__(self, options: Options) -> None:
+    With `listeners`, those of another process.
+    """
+
+    def __init__(
+        self, options: Options, listeners: tuple[Listener, Listener] | None = None
+    ) -> None:
+        self._options = options
         self._once = options.once
         self._loop = Loop()
         self._log = Log("aerostat device" + (f" {options.name}" if options.name else ""))
@@ -33,16 +43,11 @@ class Server:
             discards_hints=options.discards_hints,
         )
         self._link: Link | None = None
-        self._listener = Listener(options.socket)
-        try:
-            self._control_listener = Listener(options.control)
-        except BaseException:
-            self._listener.close()
-            raise
+        self._listener, self._control_listener = listeners or _listen(options)
         commands = Commands(
             self._guest, name=options.name, running=self._is_running, stop=self._loop.stop
         )
-        self._control = Control(self._loop, self._control_listener, commands)
+        self._control = Control(self._loop, self._control_listener, commands, self._hand_over)
         self._guest.on_balloon_changed = self._control.balloon_changed
 
     def run(self) -> None:
@@ -53,7 +58,10 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._loop.stop())
         self._loop.watch(signals.fileno(), READ, self._loop.stop)
-        self._await_front_end()
+        if self._link is None:
+            self._await_front_end()
+        else:
+            self._link.resume()
         try:
             self._loop.run()
         finally:
@@ -74,6 +82,7 @@ class Server:
             return
         # One guest, one balloon: the next front-end waits in the backlog until this one leaves.
         self._loop.unwatch(self._listener.fileno())
+        self._guest.counters["front_ends"] += 1
         self._link = Link(self._loop, self._guest, connection, self._link_closed)
 
     def _link_closed(self) -> None:
@@ -84,10 +93,85 @@ class Server:
             self._await_front_end()
 
     def _close(self) -> None:
+        self._let_go()
+        self._listener.close()
+        self._control_listener.close()
+        self._loop.close()
+
+    def _let_go(self) -> None:
+        """Leave everybody but those who want to come."""
         self._control.close()
         self._once = True  # no other front-end is awaited
         if self._link is not None:
             self._link.close()
-        self._listener.close()
-        self._control_listener.close()
+        self._loop.unwatch(self._listener.fileno())
+
+    # ---- going on in another process
+
+    def _hand_over(self, connection: socket.socket) -> None:
+        """Have whoever is at the other end go on, or go on here."""
+        # Hardly any process needs it, and it weighs as much as all of vhost-user.
+        from aerostat.device import handover  # noqa: PLC0415
+
+        if self._link is not None:
+            self._link.rest()
+        if handover.offer(connection, self._state(), self._descriptors()):
+            connection.close()
+            self._let_go()
+            # Their paths are another's now.
+            self._listener.leave()
+            self._control_listener.leave()
+            self._loop.stop()
+            return
+        handover.refuse(connection)
+        self._log("nobody has taken over")
+        if self._link is not None:
+            self._link.resume()
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "options": self._options._asdict(),
+            "listeners": {
+                "socket": self._listener.identity,
+                "control": self._control_listener.identity,
+            },
+            "device": self._guest.device.state(),
+            "guest": self._guest.state(),
+            "link": None if self._link is None else self._link.state(),
+        }
+
+    def _descriptors(self) -> dict[str, int]:
+        ours = {"socket": self._listener.fileno(), "control": self._control_listener.fileno()}
+        return ours if self._link is None else ours | self._link.descriptors
+
+    def go_on(self, state: Mapping[str, Any], descriptors: Descriptors) -> None:
+        """Be where another was, by its `state` and `descriptors`; `run` serves.
+
+        Raises `PeerError` for what cannot be.
+        """
+        self._guest.device.restore(state["device"])
+        self._guest.restore(state["guest"])
+        if state["link"] is None:
+            return
+        connection = adopt_socket(descriptors.take("front-end"))
+        self._link = Link(self._loop, self._guest, connection, self._link_closed)
+        try:
+            self._link.restore(state["link"], descriptors)
+        except (OSError, ValueError) as error:
+            raise PeerError(f"cannot go on: {error}") from error
+
+    def abandon(self) -> None:
+        """Close everything, and leave what another process still has as it is."""
+        self._let_go()
+        self._listener.leave()
+        self._control_listener.leave()
         self._loop.close()
+
+
+def _listen(options: Options) -> tuple[Listener, Listener]:
+    listener = Listener(options.socket)
+    try:
+        return listener, Listener(options.control)
+    except BaseException:
+        listener.close()
+        raise

@@ -8,7 +8,8 @@ import os
 import socket
 import stat
 
-from aerostat.errors import UsageError
+from aerostat.errors import PeerError, UsageError
+from aerostat.vhost_user.descriptors import OwnedDescriptor
 
 # Connections that wait to be accepted; more are refused by the kernel.
 BACKLOG = 16
@@ -17,13 +18,15 @@ BACKLOG = 16
 class Listener:
     """A non-blocking socket that listens at `path`, mode 0600.
 
-    A socket that was left there is replaced if nobody listens on it. Raises `UsageError` where
-    somebody does, where the path is something else, or where it cannot be used.
+    By its `identity` (device and inode) the path is known to be still its own. A socket that was
+    left there is replaced if nobody listens on it. Raises `UsageError` where somebody does, where
+    the path is something else, or where it cannot be used.
     """
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._socket = _new_socket()
+        self._is_ours = True
         # Listen first, appear then: who sees the path can connect. (A stale one is replaced so.)
         unfinished = f"{path}.{os.getpid()}"
         try:
@@ -35,7 +38,7 @@ class Listener:
             finally:
                 os.umask(before)
             self._socket.listen(BACKLOG)
-            self._identity = _identity(unfinished)
+            self.identity = _identity(unfinished)
             os.rename(unfinished, path)  # noqa: PTH104 - a device process has no use for pathlib
         except OSError as error:
             self._socket.close()
@@ -55,12 +58,47 @@ class Listener:
         except OSError:
             return None
 
+    def leave(self) -> None:
+        """Let go of the socket, which another process listens on, and of its path."""
+        self._is_ours = False
+        self._socket.close()
+
     def close(self) -> None:
         """Stop listening, and remove the path unless somebody else has taken it over."""
         with contextlib.suppress(OSError):
-            if _identity(self._path) == self._identity:
+            if self._is_ours and _identity(self._path) == self.identity:
                 os.unlink(self._path)  # noqa: PTH108 - a device process has no use for pathlib
         self._socket.close()
+
+
+class AdoptedListener(Listener):
+    """A socket that another process listens on at `path`, whose `identity` it has told.
+
+    Takes the descriptor over, whether or not it succeeds. Raises `PeerError` for another kind.
+    """
+
+    def __init__(self, path: str, descriptor: OwnedDescriptor, identity: tuple[int, int]) -> None:
+        self._path = path
+        self._is_ours = True
+        self.identity = identity
+        self._socket = adopt_socket(descriptor)
+        if not self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            self._socket.close()
+            raise PeerError("a socket that does not listen")
+
+
+def adopt_socket(descriptor: OwnedDescriptor) -> socket.socket:
+    """Return the Unix stream socket that a descriptor is. Raises `PeerError` if it is none."""
+    try:
+        adopted = socket.socket(fileno=descriptor.fileno())
+    except OSError as error:
+        descriptor.close()
+        raise PeerError(f"no socket: {error}") from error
+    descriptor.release()
+    if (adopted.family, adopted.type) != (socket.AF_UNIX, socket.SOCK_STREAM):
+        adopted.close()
+        raise PeerError("a socket of another kind")
+    return adopted
 
 
 def _new_socket() -> socket.socket:

@@ -12,8 +12,8 @@ Everything a front-end sends is hostile until checked. A message that breaks the
 conversation (`ConversationError`); any other bad request is refused, counted and survived.
 """
 
-from collections.abc import Callable, Iterable
-from typing import ClassVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
 
 from aerostat.errors import UsageError
 from aerostat.vhost_user import events, messages
@@ -119,6 +119,31 @@ class Backend:
             return None
         return messages.encode(messages.BackendRequest.CONFIG_CHANGE_MSG)
 
+    def state(self) -> dict[str, Any]:
+        """Return how far the conversation has come, as values that JSON has.
+
+        Between two events, with nothing to send; but for the `unfinished` message's descriptors.
+        """
+        return {
+            "protocol_features": self.protocol_features,
+            "setup": self._setup.state(),
+            "incoming": self._incoming.state(),
+        }
+
+    @property
+    def unfinished(self) -> list[OwnedDescriptor]:
+        """The descriptors that came with a message that is not whole yet; they stay ours."""
+        return self._incoming.descriptors
+
+    def restore(self, state: Mapping[str, Any], unfinished: Iterable[OwnedDescriptor]) -> None:
+        """Go on where another was, by its `state`; own its `unfinished` descriptors.
+
+        Raises `PeerError` for a state that cannot be.
+        """
+        self._incoming.restore(state["incoming"], unfinished)
+        self.protocol_features = state["protocol_features"] & PROTOCOL_FEATURES
+        self._setup.restore(state["setup"])
+
     def close(self) -> None:
         """End the conversation: close every descriptor that was not handed over."""
         self._incoming.broken("closed")
@@ -178,7 +203,7 @@ class Backend:
         REPLY_ACK, and a front-end that sets it waits.
         """
         header = self._open
-        if header is None or header.request in _REPLYING:
+        if header is None or header.request in messages.REPLYING:
             raise UsageError("no request is open that can be acknowledged")
         if header.flags & messages.FLAG_NEED_REPLY:
             payload = messages.encode_u64(status)
@@ -191,7 +216,7 @@ class Backend:
         if header.request == Request.GET_CONFIG:
             # "Virtio device config space": a back-end that cannot answers with no payload.
             self._reply(Request.GET_CONFIG, b"")
-        elif header.request in _REPLYING:
+        elif header.request in messages.REPLYING:
             # Its reply cannot say no, and the front-end waits for it.
             self._open = None
             raise self._incoming.broken(f"request {header.request}: {reason}")
@@ -370,17 +395,3 @@ class Backend:
         Request.SET_STATUS: _set_status,
         Request.GET_STATUS: _get_status,
     }
-
-
-# Requests with a reply of their own; they are never acknowledged on top of it.
-_REPLYING = frozenset(
-    {
-        Request.GET_FEATURES,
-        Request.GET_PROTOCOL_FEATURES,
-        Request.GET_QUEUE_NUM,
-        Request.GET_VRING_BASE,
-        Request.GET_CONFIG,
-        Request.GET_MAX_MEM_SLOTS,
-        Request.GET_STATUS,
-    }
-)

@@ -5,7 +5,8 @@ that keep a hostile peer's numbers small. Touches no socket; it owns the descrip
 until somebody takes them. Standard library only.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from aerostat.errors import PeerError
 from aerostat.vhost_user import messages
@@ -70,6 +71,24 @@ class Incoming:
         self._broken = reason
         self.drop_descriptors()
         return ConversationError(reason)
+
+    def state(self) -> dict[str, Any]:
+        """Return what has come of a message that is not whole, as values that JSON has.
+
+        But for its `descriptors`.
+        """
+        return {"header": self._header, "input": self._input.hex()}
+
+    def restore(self, state: Mapping[str, Any], descriptors: Iterable[OwnedDescriptor]) -> None:
+        """Go on where another was, by its `state`, and own its descriptors.
+
+        Raises `ConversationError` for what no message begins with.
+        """
+        self.descriptors += descriptors
+        self._input += bytes.fromhex(state["input"])
+        if state["header"] is not None:
+            self._header = messages.Header(*state["header"])
+            self._check(self._header)
 
     def drop_descriptors(self) -> None:
         """Close the descriptors that nobody took."""

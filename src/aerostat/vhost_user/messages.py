@@ -47,6 +47,20 @@ class Request(enum.IntEnum):
     GET_STATUS = 40
 
 
+#: Requests with a reply of their own; they are never acknowledged on top of it.
+REPLYING = frozenset(
+    {
+        Request.GET_FEATURES,
+        Request.GET_PROTOCOL_FEATURES,
+        Request.GET_QUEUE_NUM,
+        Request.GET_VRING_BASE,
+        Request.GET_CONFIG,
+        Request.GET_MAX_MEM_SLOTS,
+        Request.GET_STATUS,
+    }
+)
+
+
 class BackendRequest(enum.IntEnum):
     """What a back-end asks of a front-end ("Back-end message types")."""
 

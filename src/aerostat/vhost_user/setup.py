@@ -4,6 +4,9 @@ Implements "Starting and stopping rings" of QEMU's "Vhost-user Protocol", and th
 virtio 1.2, 2.1 as vhost-user passes it on. Pure, standard library only.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from aerostat.errors import PeerError
 from aerostat.vhost_user import messages
 from aerostat.vhost_user.messages import RingAddresses
@@ -43,6 +46,18 @@ class RingSetup:
         self.byteorder: Byteorder = "little"
         self.started = False
 
+    def state(self) -> dict[str, Any]:
+        """Return it, as values that JSON has."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Be as another was, by its `state`; size and base are checked by the `Setup`."""
+        self.enabled = state["enabled"]
+        self.started = state["started"]
+        self.byteorder = state["byteorder"]
+        if state["addresses"] is not None:
+            self.addresses = RingAddresses(*state["addresses"])
+
     @property
     def ready(self) -> bool:
         """Whether the ring may be served: described, started by its kick, and enabled."""
@@ -72,6 +87,33 @@ class Setup:
             ring.forget()
         self.needs_reset = False
         self._status = 0
+
+    # ---- going on in another process
+
+    def state(self) -> dict[str, Any]:
+        """Return all that was said, as values that JSON has."""
+        return {
+            "features": self.features,
+            "features_refused": self._features_refused,
+            "status": self._status,
+            "needs_reset": self.needs_reset,
+            "rings": [ring.state() for ring in self.rings],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Be as another was, by its `state`."""
+        if state["features"] & ~self.offered_features:
+            raise RefusalError(f"features {state['features']:#x} were not all offered")
+        self.features = state["features"]
+        self._features_refused = state["features_refused"]
+        self.set_status(state["status"])
+        self.needs_reset = state["needs_reset"]
+        for index, said in enumerate(state["rings"]):
+            if said["size"]:
+                self.set_size(index, said["size"])
+            self.set_base(index, said["base"])
+            ring = self.ring(index)
+            ring.restore(said)
 
     # ---- features and status
 

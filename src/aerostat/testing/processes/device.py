@@ -1,5 +1,6 @@
 """A balloon device in a process of its own, for laboratory guests. Touches processes."""
 
+import asyncio
 import stat
 import sys
 from pathlib import Path
@@ -13,7 +14,8 @@ class DeviceProcess(LabProcess):
     """``python -m aerostat.device`` from `start` to `stop`.
 
     `size` is the guest's memory in bytes. `socket` is where the guest plugs in, `control` speaks
-    QMP; both are in `directory`. `options` are further options of the device.
+    QMP; both are in `directory`. `options` are further options of the device. `generation` is how
+    many processes have been this device so far.
     """
 
     def __init__(
@@ -23,6 +25,7 @@ class DeviceProcess(LabProcess):
         self.guest_name = name
         self.size = size
         self.options = options
+        self.generation = 1
         self.socket = directory / f"{name}.vhost"
         self.control = directory / f"{name}.sock"
 
@@ -38,6 +41,30 @@ class DeviceProcess(LabProcess):
         except (TimeoutError, LinkError) as error:
             await self.kill()
             raise LinkError(f"{self.name} did not come up: {self.last_words()}") from error
+
+    async def successor(self, within: float = 10.0) -> "DeviceProcess":
+        """Have another process go on in this one's place; return it when this one has ended.
+
+        Raises `LinkError` where this one goes on.
+        """
+        other = DeviceProcess(
+            self.guest_name, size=self.size, directory=self.directory, options=self.options
+        )
+        other.generation = self.generation + 1
+        other.name = f"{self.guest_name}.device.{other.generation}"
+        other.log = self.directory / f"{other.name}.log"
+        await other._spawn(sys.executable, "-m", "aerostat.device", "--take-over", self.control)
+        ended = {asyncio.ensure_future(process.exited()) for process in (self, other)}
+        try:
+            await asyncio.wait(ended, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for waiting in ended:
+                waiting.cancel()
+        if self.alive or not other.alive:
+            await other.kill()
+            raise LinkError(f"{other.name} did not take over: {other.last_words()}")
+        await super().kill()  # it has ended; its sockets are the other's
+        return other
 
     def _is_up(self) -> bool:
         if not self.alive:
