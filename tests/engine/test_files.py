@@ -121,3 +121,19 @@ def test_files_in_constant_use_show_in_faults_and_count_as_demand(world: Make) -
     assert np.isclose(found, 5 * 500 * 32 * 1024, rtol=0.05)
     # What is found out about files is no growth of what programs want.
     assert host.state.growth[0] < 100 * MIB
+
+
+def test_where_nothing_is_read_back_less_is_in_constant_use(world: Make) -> None:
+    host = world([1024], budget=500)
+    host.cache[0] = 1024 * MIB
+    faults = np.zeros(1)
+    host.extra = {Tag.MAJOR_FAULTS: faults, Tag.SWAP_IN: np.zeros(1)}
+    for _ in range(30):
+        faults += 8000.0  # it thrashes, and reads the same files over and over
+        host.run(1)
+    thrashes = host.state.mapped[0]
+    there_was = host.size[0] - host.use[0]
+    host.run(3)
+
+    assert thrashes <= there_was + 30 * 0.01 * 1024 * MIB
+    assert host.state.mapped[0] <= 0.9 * (host.size[0] - host.use[0]) + MIB

@@ -59,3 +59,46 @@ def test_a_guest_that_never_grows_keeps_less_and_less(world: Make) -> None:
 
     assert before >= 0.05 * 1024 * MIB
     assert after == host.settings.reserve_floor
+
+
+def test_whose_programs_would_be_killed_keeps_its_reserve_first(world: Make) -> None:
+    host = world([1024, 1024, 1024], budget=1850)
+    total = host.max_size.copy()
+    host.extra = {Tag.TOTAL_MEMORY: total}
+    for _ in range(60):
+        total[0] = host.size[0]  # its driver takes the balloon off the total
+        host.run(1)
+    host.use[:2] += 150 * MIB
+    host.run(1)
+    host.use[:2] -= 150 * MIB
+    host.use[2] = 900 * MIB
+    for _ in range(20):
+        total[0] = host.size[0]
+        plan = host.run(1)
+
+    assert plan.reserve[0] > 120 * MIB
+    assert plan.reserve[1] < 0.5 * plan.reserve[0]
+
+
+def test_a_guest_that_has_swapped_has_somewhere_to_go(world: Make) -> None:
+    host = world([1024, 1024], budget=1100)
+    host.extra = {Tag.SWAP_OUT: np.array([0.0, 5 * MIB])}
+    host.run(120)
+
+    # Nobody needs the rest: it makes that guest ready whose programs would be killed.
+    assert host.size[0] - host.use[0] >= 0.29 * 1024 * MIB
+    assert host.size[0] > host.size[1] + 50 * MIB
+
+
+def test_a_guest_in_an_emergency_that_lets_go_of_much_had_a_program_killed(world: Make) -> None:
+    host = world([1024, 1024], budget=2000)
+    before = host.run(5).reserve
+    host.use[0] = host.size[0]
+    host.run(2)
+    host.use[0] -= 400 * MIB
+    after = host.run(1).reserve
+    host.use[0] -= 400 * MIB  # that one had no need
+    again = host.run(1).reserve
+
+    assert after[0] >= 1.9 * before[0]
+    assert again[0] == after[0]

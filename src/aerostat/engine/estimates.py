@@ -17,7 +17,7 @@ from aerostat.balloon.statistics import Tag
 from aerostat.engine.files import Files, follow_files
 from aerostat.engine.observation import BoolArray, FloatArray, Guests
 from aerostat.engine.pressure import Cause, feel
-from aerostat.engine.reserves import follow_growth, follow_rush, scarce
+from aerostat.engine.reserves import find_brittle, follow_growth, follow_rush, scarce
 from aerostat.engine.settings import Settings
 from aerostat.engine.state import State
 from aerostat.engine.trust import follow_trust
@@ -43,6 +43,8 @@ class Estimates:
     """What of it is free, and was when it was asked, bytes; 0 where it is not known."""
     growth: FloatArray
     """How far its demand grew within a reaction time, at its recent worst."""
+    brittle: BoolArray
+    """Whether its programs are killed when its memory runs out."""
     files: Files
     pressure: FloatArray
     """0 to 1; it rises at once and falls slowly."""
@@ -89,7 +91,7 @@ def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Es
     demand = demand - (1.0 - trust) * np.fmax(demand - guests.held, 0.0)
     # What is found out about files is no growth.
     found = files.mapped - np.nan_to_num(state.mapped, nan=0.0)
-    killed = new & (statistics[:, Tag.OOM_KILLS] > state.statistics[:, Tag.OOM_KILLS])
+    killed = new & _killed(state, guests, statistics, demand, settings)
     growth = follow_growth(state, guests, demand - found, elapsed, killed, settings)
     rush = follow_rush(state, guests, demand - found, elapsed, settings)
     sample_size = np.where(new, guests.guest_size, state.sample_size)
@@ -114,6 +116,7 @@ def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Es
         rush=rush,
         loose=np.where(confidence < 1.0, 0.0, np.maximum(loose, 0.0)),
         growth=growth,
+        brittle=find_brittle(guests, statistics, sample_size, settings),
         files=files,
         pressure=pressure,
         felt=felt,
@@ -123,6 +126,21 @@ def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Es
         sample_time=sample_time,
         sample_size=sample_size,
     )
+
+
+def _killed(
+    state: State,
+    guests: Guests,
+    statistics: FloatArray,
+    demand: FloatArray,
+    settings: Settings,
+) -> BoolArray:
+    """Tell in which guests a program was killed for want of memory."""
+    kills = statistics[:, Tag.OOM_KILLS]
+    # A driver that does not count them shows a guest in need that lets go of much at once.
+    gone = state.demand - demand > settings.killed_share * guests.max_size
+    gone &= np.isnan(kills) & (state.pressure >= settings.emergency_pressure)
+    return np.asarray(gone | (kills > state.statistics[:, Tag.OOM_KILLS]))
 
 
 def _plausible(guests: Guests) -> BoolArray:

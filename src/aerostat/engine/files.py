@@ -166,9 +166,11 @@ def _mapped(
     faults = steps[:, Tag.MAJOR_FAULTS] - np.fmax(steps[:, Tag.SWAP_IN], 0.0) / PAGE_SIZE
     read = np.where(felt, np.fmax(faults, 0.0) * settings.fault_cluster, 0.0)
     hurts = read > settings.reads_harm * seconds
-    highest = np.nan_to_num(idle, nan=0.0) + settings.worth_lead * guests.max_size
+    there_is = np.nan_to_num(idle, nan=0.0)
+    highest = there_is + settings.mapped_lead * guests.max_size
     raised = np.clip(before + read, before, np.maximum(highest, before))
     kept = before * np.exp(-seconds / settings.mapped_memory)
+    kept = np.where(felt, np.minimum(kept, settings.mapped_enough * there_is), kept)
     return np.where(hurts, raised, kept), read / np.maximum(seconds, 1e-3)
 
 

@@ -8,11 +8,13 @@ One that grows now will go on: its **rush** is how fast, and what it will take u
 more is needed as what it uses is.
 
 Not all grow at once. Where there is not room for all reserves of a host beside what its guests use,
-each keeps the same part of its own: who needs memory now goes before who might.
+each keeps the same part of its own: who needs memory now goes before who might. But a guest that is
+**brittle** has programs killed when it runs out, and others only slow down: theirs come after.
 """
 
 import numpy as np
 
+from aerostat.balloon.statistics import Tag
 from aerostat.engine.accounts import Accounts, Ledger
 from aerostat.engine.observation import BoolArray, FloatArray, Guests
 from aerostat.engine.settings import Settings
@@ -71,6 +73,7 @@ def reserve(
     demand: FloatArray,
     growth: FloatArray,
     rush: FloatArray,
+    brittle: BoolArray,
     settings: Settings,
 ) -> FloatArray:
     """Return what each guest should keep spare, beside all others of its host."""
@@ -82,9 +85,28 @@ def reserve(
     hosts = len(accounts.limit)
     room = accounts.limit - accounts.reserved - np.bincount(guests.host, used, minlength=hosts)
     room -= settings.pool_share * accounts.budget
-    wanted = np.maximum(np.bincount(guests.host, more, minlength=hosts), 1.0)
-    part = np.clip(room / wanted, settings.reserve_least_part, 1.0)
-    return np.asarray(least + more * part[guests.host])
+    kept = least
+    for these in (brittle, ~brittle):
+        lot = np.where(these, more, 0.0)
+        wanted = np.maximum(np.bincount(guests.host, lot, minlength=hosts), 1.0)
+        part = np.clip(room / wanted, settings.reserve_least_part, 1.0)
+        kept = kept + lot * part[guests.host]
+        room = room - part * wanted
+    return np.asarray(kept)
+
+
+def find_brittle(
+    guests: Guests, statistics: FloatArray, sample_size: FloatArray, settings: Settings
+) -> BoolArray:
+    """Tell whose programs are killed when memory runs out, for all that is known.
+
+    One that has swapped has somewhere to go. A driver that deflates on OOM leaves the total as it
+    is when the balloon grows (Linux), where others take off what the balloon has.
+    """
+    margin = settings.brittle_margin * guests.max_size
+    deflates = statistics[:, Tag.TOTAL_MEMORY] > sample_size + margin
+    swaps = statistics[:, Tag.SWAP_OUT] > 0
+    return np.asarray(~deflates & ~swaps)
 
 
 def scarce(idle: FloatArray, reserve: FloatArray | float, settings: Settings) -> FloatArray:

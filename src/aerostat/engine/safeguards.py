@@ -7,6 +7,7 @@ a guest in distress up to its entitlement, nothing promised twice, needs up to t
 reservations that are not backed yet, fairness, no squeeze in the dark, the rest.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -137,7 +138,8 @@ def _growth(situation: Situation, settings: Settings) -> tuple[FloatArray, IntAr
     distress = situation.distressed & ~situation.blind & ~pinned
     emergency = situation.acute >= settings.emergency_pressure
     emergency = distress & ~useless & (emergency | situation.progress.stalled)
-    must = np.where(distress, np.maximum(targets.needed, targets.entitlement), targets.needed)
+    claim = np.minimum(targets.want, targets.entitlement)
+    must = np.where(distress, np.maximum(targets.needed, claim), targets.needed)
     least = np.where(distress | pinned, PAGE_SIZE, _smallest_move(guests, settings))
     needs = (must >= from_size + least) | (from_size < guests.guarantee)
     comfort = ~needs & ~situation.draining & (targets.target >= from_size + least)
@@ -153,9 +155,8 @@ def _growth(situation: Situation, settings: Settings) -> tuple[FloatArray, IntAr
     beyond = spare - settings.pool_share * accounts.budget
     covered = np.maximum(permitted, np.minimum(guests.guarantee, wish))
     for brim, amount in (
-        (np.where(distress, targets.entitlement, 0.0), accounts.cover),
-        (np.where(needs, np.minimum(must, targets.entitlement), 0.0), accounts.spare_for_entitled),
-        (np.where(needs, must, 0.0), spare),
+        (np.where(distress, claim, 0.0), accounts.cover),
+        *_by_need(targets, needs, must, accounts),
         (np.where(emergency, guests.ceiling, 0.0), beyond),
         (guests.ceiling, np.minimum(beyond, situation.strain.lid - accounts.occupied)),
     ):
@@ -181,6 +182,16 @@ def _growth(situation: Situation, settings: Settings) -> tuple[FloatArray, IntAr
     )
     uncovered = needs & (allowed < np.minimum(wish, must))
     return np.where(worth_it, allowed, from_size), reason, uncovered
+
+
+def _by_need(
+    targets: Targets, needs: BoolArray, must: FloatArray, accounts: Accounts
+) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Yield up to which size needs are covered, and by what: use, then reserves, then files."""
+    for need in (targets.used, targets.want, must):
+        brim = np.where(needs, np.minimum(need, must), 0.0)
+        yield np.minimum(brim, targets.entitlement), accounts.spare_for_entitled
+        yield brim, accounts.spare
 
 
 class _Need(NamedTuple):

@@ -22,6 +22,9 @@ class Settings:
     """Fraction of the budget that comfort leaves free, so that the next need is met at once
     instead of after somebody else's balloon has grown."""
 
+    files_pool_part: float = 0.5
+    """... and this part of it files leave, too: programs that grow come before them."""
+
     reserve_floor: int = 24 * MIB
     """No guest keeps less idle than this: the kernel's own watermarks and a shell need it."""
 
@@ -32,8 +35,19 @@ class Settings:
     reserve_ceiling_share: float = 0.5
     """However bursty a guest was, its reserve stays below this fraction of its maximum."""
 
-    reserve_least_part: float = 0.2
+    reserve_least_part: float = 0.05
     """Where not all reserves fit, this part of each is kept, and needs go short."""
+
+    readiness: float = 0.3
+    """Where nobody needs it, this fraction of its maximum is kept idle in a guest whose programs
+    would be killed: the first burst is seen only when it is half over."""
+
+    brittle_margin: float = 0.05
+    """A guest whose total exceeds its size by this fraction of its maximum deflates on OOM."""
+
+    killed_share: float = 0.15
+    """A guest in an emergency that lets go of so much of its maximum from one sample to the next
+    has had a program killed."""
 
     rush_least: float = 0.02
     """Demand that grows by less than this fraction of the maximum from one sample to the next is in
@@ -66,7 +80,7 @@ class Settings:
     """From here on a guest is said to feel it: shrinking stops."""
 
     distress_pressure: float = 0.5
-    """From here on a guest is grown without rate limit, up to its entitlement."""
+    """From here on a guest is given at once what it needs, up to its entitlement."""
 
     emergency_pressure: float = 0.85
     """From here on it gets all that may be granted to it, in one request: a guest so squeezed
@@ -146,7 +160,7 @@ class Settings:
     useless_for: float = 600.0
     """A guest whose balloon frees nothing is left alone for this long, then tried again."""
 
-    programs_memory: float = 10_800.0
+    programs_memory: float = 1_200.0
     """Where a guest does not say what is available: time constant with which less and less of what
     it has in use is taken for its programs', ..."""
 
@@ -169,6 +183,14 @@ class Settings:
 
     mapped_memory: float = 900.0
     """Time constant with which is forgotten how much of its files a guest uses all the time."""
+
+    mapped_lead: float = 0.01
+    """Files in constant use are thought to be more than are there by at most this fraction of the
+    maximum: a guest that thrashes reads the same files over and over."""
+
+    mapped_enough: float = 0.9
+    """Where nothing is read back, this part of the files that are there is in constant use at
+    most."""
 
     fault_cluster: int = 32 * 1024
     """What a major fault reads: eight pages (Linux's vm.page-cluster is 3)."""

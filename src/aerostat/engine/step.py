@@ -57,7 +57,14 @@ def step(
     wished = wishes.heard(guests, blind | keeps) if wishes else np.full(len(guests), np.nan)
     told = as_told(guests, wished) if wishes else guests
     spare = reserve(
-        guests, accounts, ledger, estimates.demand, estimates.growth, estimates.rush, settings
+        guests,
+        accounts,
+        ledger,
+        estimates.demand,
+        estimates.growth,
+        estimates.rush,
+        estimates.brittle,
+        settings,
     )
     # Whoever feels it now is asked for nothing, not even for what it says is free.
     feels = estimates.felt >= settings.harm_pressure

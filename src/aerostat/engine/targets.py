@@ -9,8 +9,8 @@ guests of a host:
    anybody's reserve;
 3. then to those that have more without showing a need, and from which nothing may be taken now
    (stale or silent, stuck, or lately harmed): they may keep it, at the cost of others' comfort;
-4. what is left, but for a small pool, makes everybody comfortable, except in ``density`` mode,
-   which leaves it to the host.
+4. of what is left, but for a small pool, those become ready for a burst whose programs it would
+   kill, and then everybody comfortable; except in ``density`` mode, which leaves it to the host.
 
 What a guest holds beyond its size comes out of its own share: the pourings divide what guests may
 occupy, and its size is that less its overhead.
@@ -42,6 +42,8 @@ class Targets:
     """What its entitlement would be if nothing were reserved."""
     want: FloatArray
     """What it needs: demand and reserve, or what it has where that is not known."""
+    used: FloatArray
+    """The part of `want` without which it suffers; 0 where that is not known."""
     needed: FloatArray
     """The part of `want` that the budget can give."""
     target: FloatArray
@@ -91,24 +93,31 @@ def divide(
     believed = known - (1.0 - estimates.trust) * np.maximum(known - entitlement, 0.0)
     known = np.where(blind, known, believed)
     want = np.clip(np.where(np.isnan(guests.pinned), known, guests.pinned), low, high)
+    used = np.where(blind, 0.0, np.minimum(want, estimates.in_use))
     needed = np.minimum(want, entitlement)
-    needed = pour_onto(needed, np.where(blind, 0.0, np.minimum(want, estimates.in_use)), budget)
+    needed = pour_onto(needed, used, budget)
     needed = pour_onto(needed, np.where(blind, 0.0, want), budget)
     needed = pour_onto(needed, want, budget)
+
+    ours = ~blind & np.isnan(guests.pinned)
+    pool = settings.pool_share * accounts.budget
     files = estimates.demand + np.maximum(reserve, estimates.files.worth)
-    files = np.where(blind | ~np.isnan(guests.pinned), 0.0, files)
-    needed = pour_onto(needed, np.clip(files, low, high), budget)
+    files = np.where(ours, np.clip(files, low, high), 0.0)
+    needed = pour_onto(needed, files, budget - settings.files_pool_part * pool)
+    comfortable = ours & (settings.mode == "need")
+    ready = np.clip(estimates.demand + settings.readiness * guests.max_size, low, high)
+    ready = np.where(comfortable & estimates.brittle, ready, 0.0)
+    needed = pour_onto(needed, ready, budget - pool)
     kept = np.where(keep > 0, np.clip(keep, low, high), 0.0)
     target = pour_onto(needed, np.maximum(kept, needed), budget)
-    comfortable = ~blind & np.isnan(guests.pinned) & (settings.mode == "need")
     brim = np.where(comfortable, high, 0.0)
     brim = np.where(useless, guests.ceiling, brim)
-    pool = settings.pool_share * accounts.budget
     target = pour_onto(target, brim, np.minimum(budget - pool, lid))
     return Targets(
         entitlement=entitlement,
         fair_share=fair_share,
         want=want,
+        used=used,
         needed=needed,
         target=target,
     )
