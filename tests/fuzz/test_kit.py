@@ -147,6 +147,11 @@ def test_findings_are_kept(tmp_path: Path) -> None:
 
     assert store.keep(finding).read_bytes() == finding.case
     assert store.findings("seven") == [finding]
+    store.forget(finding)
+    assert store.findings("seven") == []
+    (store.corpus("seven") / "a").write_bytes(b"long")
+    (store.corpus("seven") / "b").write_bytes(b"s")
+    assert [*store.cases("seven")] == [b"s", b"long"]
 
 
 def test_a_target_that_is_not_there() -> None:

@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, help="of all targets together")
     parser.add_argument("--seed", type=int, default=1, help="the same one makes the same cases")
     parser.add_argument("--guided", action="store_true", help="by coverage; needs atheris")
-    parser.add_argument("--corpus", action="store_true", help="play the store's corpus first")
+    parser.add_argument("--corpus", action="store_true", help="begin with the store's corpus")
     parser.add_argument("--store", type=Path, default=Path("build/fuzz"), help="a directory")
     parser.add_argument("--replay", type=Path, metavar="FILE", help="play one case, and no other")
     return parser
@@ -69,8 +69,8 @@ def _fuzz(targets: list[Target], options: argparse.Namespace) -> int:
         if options.guided:
             played = run_guided(target, store, options.seed, count=count, seconds=seconds or 0)
         else:
-            before = store.cases(target.name) if options.corpus else ()
-            played = play(target, options.seed, count=count, seconds=seconds, before=before)
+            known = store.cases(target.name) if options.corpus else ()
+            played = play(target, options.seed, count=count, seconds=seconds, known=known)
         found += len(played.findings)
         _tell(played, store)
     return int(found > 0)

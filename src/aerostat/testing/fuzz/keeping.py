@@ -30,6 +30,13 @@ class Store:
             found.append(Finding(target, text.with_suffix("").read_bytes(), identity, trace))
         return found
 
+    def forget(self, finding: Finding) -> None:
+        """Remove a finding that has been mended."""
+        for text in (self.directory / "found" / finding.target).glob("*.txt"):
+            if text.read_text().startswith(f"{finding.identity}\n"):
+                text.unlink()
+                text.with_suffix("").unlink()
+
     def corpus(self, target: str) -> Path:
         """Return the directory of a target's corpus, which is made."""
         directory = self.directory / "corpus" / target

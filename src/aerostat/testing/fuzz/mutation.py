@@ -1,20 +1,20 @@
 """Making cases without anybody's guidance: seeded, and the same for the same seed. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from random import Random
 
 from aerostat.testing.fuzz.target import Target
 
-# How many cases are remembered, to be mutated.
+# So many cases at least are remembered, to be mutated.
 _POOL = 64
 _NUMBERS = (b"0", b"-1", b"1e999", b"18446744073709551616", b"9007199254740993", b"0.1", b"NaN")
 
 
-def cases(target: Target, seed: int) -> Iterator[bytes]:
-    """Yield cases for ever: the target's seeds first, then mutations of them and fresh ones."""
+def cases(target: Target, seed: int, known: Iterable[bytes] = ()) -> Iterator[bytes]:
+    """Yield cases for ever: the target's seeds, those `known`, then mutations and fresh ones."""
     # A generator of numbers for fuzzing, not for secrets.
     random = Random(f"{target.name} {seed}")  # noqa: S311
-    pool = list(target.seeds())
+    pool = [*target.seeds(), *known]
     yield from pool
     fresh = 0.05 if target.text and pool else 0.5
     while True:
@@ -28,7 +28,7 @@ def cases(target: Target, seed: int) -> Iterator[bytes]:
             if len(pool) < _POOL:
                 pool.append(case)
             else:
-                pool[random.randrange(_POOL)] = case
+                pool[random.randrange(len(pool))] = case
         yield case
 
 

@@ -34,17 +34,17 @@ def play(
     *,
     count: int | None = None,
     seconds: float | None = None,
-    before: Iterable[bytes] = (),
+    known: Iterable[bytes] = (),
     clock: bool = True,
 ) -> Played:
-    """Play the cases of a seed after those `before`, so many or for so long.
+    """Play the cases of a seed, which are made of those `known`, so many or for so long.
 
     `clock` as in `Oracle.watching`.
     """
     oracle = Oracle(target)
     found: dict[str, Finding] = {}
     began = time.monotonic()
-    stream = islice(_all(target, seed, before), count)
+    stream = islice(cases(target, seed, known), count)
     with oracle.watching(clock=clock):
         while batch := list(islice(stream, _BATCH)):
             for finding in _judge(oracle, batch):
@@ -61,11 +61,6 @@ def small(target: Target, finding: Finding) -> Finding:
     case = minimise(finding.case, holds(target, finding.case))
     again = Oracle(target).judge(case)
     return finding if again is None else again
-
-
-def _all(target: Target, seed: int, before: Iterable[bytes]) -> Iterator[bytes]:
-    yield from before
-    yield from cases(target, seed)
 
 
 def _judge(oracle: Oracle, batch: list[bytes]) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ import time
 
 from aerostat.errors import MissingError
 from aerostat.testing.fuzz.keeping import Store
+from aerostat.testing.fuzz.oracle import Oracle
 from aerostat.testing.fuzz.playing import Played
 from aerostat.testing.fuzz.target import Target
 
@@ -39,6 +40,9 @@ def run_guided(
     if count is not None:
         command += ["--cases", str(count)]
     log = store.corpus(target.name).parent.parent / f"{target.name}.log"
+    for finding in store.findings(target.name):
+        if Oracle(target).judge(finding.case) is None:
+            store.forget(finding)
     began = time.monotonic()
     with log.open("w") as file:
         ended = subprocess.run(
