@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import secrets
+import signal
 import sys
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from aerostat.errors import AerostatError, MissingError
 from aerostat.testing.guests import uml
 from aerostat.testing.processes import libvirtd
 from aerostat.testing.trials.faults import campaign, report
+from aerostat.testing.trials.faults.record import Record
 from aerostat.testing.trials.faults.schedule import (
     BRISK,
     DOMAIN,
@@ -65,17 +67,23 @@ def main() -> int:
     tempo = BRISK if options.brisk else WHOLE
     schedule = Schedule(residents(say), seed, tuple(options.only), tempo)
     say(f"seed {seed}")
-    try:
-        record = asyncio.run(
-            campaign.make(
-                schedule,
-                options.faults,
-                say,
-                first=options.first,
-                keep=options.report,
-                on_round=lambda record: report.write_data(record, options.report),
-            )
+
+    async def make() -> Record:
+        task = asyncio.current_task()
+        assert task is not None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        return await campaign.make(
+            schedule,
+            options.faults,
+            say,
+            first=options.first,
+            keep=options.report,
+            on_round=lambda record: report.write_data(record, options.report),
         )
+
+    try:
+        record = asyncio.run(make())
     except AerostatError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -6,6 +6,7 @@ processes and files through the laboratory, and processes by `hands`.
 """
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -28,7 +29,7 @@ from aerostat.testing.trials.faults.schedule import Fault, Resident
 from aerostat.units import MIB
 
 #: No guest is ever to be taken below this, in bytes.
-GUARANTEE = 80 * MIB
+GUARANTEE = 96 * MIB
 INTERVAL = 0.5
 # What all guests may hold, as a part of what they could.
 _BUDGET_PART = 0.65
@@ -131,9 +132,9 @@ class House:
         )
 
     def knows_all(self, snapshot: Snapshot) -> bool:
-        """Tell whether a manager has read every guest."""
+        """Tell whether a manager has heard every guest."""
         rows = snapshot.guests
-        return len(rows) == len(self.residents) and all(row.guest_size for row in rows)
+        return len(rows) == len(self.residents) and all(row.sample_age is not None for row in rows)
 
     async def close(self) -> None:
         """End everything."""
@@ -165,13 +166,13 @@ class House:
             async with lock:
                 injury.missed = await self._hurt(verb, what, one, lifting)
                 injury.began = time.monotonic()
-            if not injury.missed:
-                await asyncio.sleep(fault.lasts)
+            if injury.missed:
+                return injury
+            await asyncio.sleep(fault.lasts)
             injury.lifted = time.monotonic()
-        if one is not None:
-            await one.mend()
-        else:
-            await self.mend_household()
+        # Another fault may still be in the way; what is left is mended at the round's end.
+        with contextlib.suppress(LinkError, TimeoutError):
+            await (one.mend() if one is not None else self.mend_household())
         return injury
 
     async def _hurt(

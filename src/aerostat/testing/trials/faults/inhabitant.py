@@ -5,6 +5,7 @@ Touches processes and sockets through the laboratory.
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -59,6 +60,8 @@ class Inhabitant:
         self.cut_off = False
         """Its front-end lost its device, for a moment at least."""
         self.restarts = 0
+        self.starts: list[float] = []
+        """When its device or its guest was started again, for who takes note of it."""
         self.turn = asyncio.Lock()
         """Who has it hurts or mends the inhabitant."""
         self.troubles: list[str] = []
@@ -102,6 +105,7 @@ class Inhabitant:
         await self._start_guest()
 
     async def _start_guest(self) -> None:
+        self.starts.append(time.monotonic())
         laboratory, resident = self._laboratory, self.resident
         if resident.kind == "libvirt":
             await self._start_domain()
@@ -157,19 +161,21 @@ class Inhabitant:
     # Mending.
 
     async def mend(self) -> None:
-        """Start again what has ended; take note of what had no right to."""
+        """Start again what has ended; take note of what had no right to.
+
+        Raises `AerostatError` where that fails; it may be called again.
+        """
         async with self.turn:
-            lost = self.cut_off
             if self.device is not None and not self.device.alive:
-                lost = True
+                self.cut_off = True
                 self._ended("device", self.device.last_words())
                 self._read_log(self.device.log)
                 await self._restart_device(self.device)
             assert self.guest is not None
-            if self.guest.alive and lost and not self.resident.reconnects:
+            if self.guest.alive and self.cut_off and not self.resident.reconnects:
                 await self._part()
             if not self.guest.alive:
-                if not lost or self.resident.reconnects:
+                if not self.cut_off or self.resident.reconnects:
                     self._ended("guest", _words(self.guest))
                 self.restarts += 1
                 await self.guest.kill()
@@ -182,6 +188,7 @@ class Inhabitant:
         """Start a device again, and wait until the sockets that the last one left are replaced."""
         paths = (device.socket, device.control)
         left = [_identity(path) for path in paths]
+        self.starts.append(time.monotonic())
         await device.start()
         await until(
             lambda: all(_identity(path) != old for path, old in zip(paths, left, strict=True))

@@ -8,7 +8,7 @@ import contextlib
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from aerostat.daemon.journal.reading import JournalReader
@@ -108,9 +108,7 @@ class Stay:
         record.injuries += injuries
         record.rounds += 1
         well = await self._recover(injuries)
-        for injury in injuries:
-            if injury.fault.kind in _SILENT and not injury.missed:
-                self._darkness.append(Darkness(injury.fault.on, injury.began, injury.lifted))
+        self._darkness += self._dark(injuries)
         self._judge(injuries)
         if well:
             await self._look_for_damage(injuries)
@@ -119,6 +117,18 @@ class Stay:
             self._find(Violation("deaths", trouble))
         self._close_round()
         return well
+
+    def _dark(self, injuries: Iterable[Injury]) -> Iterator[Darkness]:
+        """Yield when which guests could tell nobody anything."""
+        starts = {name: one.starts for name, one in self._house.inhabitants.items()}
+        for injury in injuries:
+            if injury.fault.kind in _SILENT and not injury.missed:
+                name = injury.fault.on
+                # Another fault's end may have started again what this one had ended.
+                again = (at for at in starts[name] if at > injury.began)
+                yield Darkness(name, injury.began, min([injury.lifted, *again]))
+        for times in starts.values():
+            times.clear()
 
     async def _suffer(self, fault: Fault) -> Injury:
         await asyncio.sleep(fault.at)
