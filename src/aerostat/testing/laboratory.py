@@ -108,16 +108,22 @@ class Laboratory:
         return guest
 
     async def start_process_guest(
-        self, name: str, size: int, *, options: Sequence[str] = ()
+        self,
+        name: str,
+        size: int,
+        *,
+        options: Sequence[str] = (),
+        device_options: Sequence[str] = (),
     ) -> ProcessGuest:
         """Start guest `name` of `size` bytes, a process, on a balloon device of its own.
 
-        `options` are further ones of ``python -m aerostat.process_guest``.
+        `options` are further ones of ``python -m aerostat.process_guest``, `device_options` those
+        of its device.
         """
         if self._nursery is None:
             self._nursery = Nursery(directory=self.directory)
             await self._nursery.start()
-        device = await self._start_device(name, size)
+        device = await self._start_device(name, size, device_options)
         guest = ProcessGuest(
             name,
             size=size,
