@@ -12,7 +12,7 @@ from aerostat.cli.main import cli
 from tools import roff
 
 # Commands that become another program, which has a help of its own.
-_PROGRAMS = {"device", "guest"}
+_PROGRAMS = {"aerostat device", "aerostat guest"}
 _WIDTH = 100
 _FILES = {
     "/etc/aerostat/aerostat.toml": "The configuration of the host's manager, aerostat.toml(5).",
@@ -94,8 +94,8 @@ def _short_helps(below: list[tuple[click.Command, click.Context]]) -> dict[str, 
 
 
 def _description(command: click.Command, context: click.Context) -> str:
-    if context.info_name in _PROGRAMS:
-        module = f"aerostat.{context.info_name}"
+    if context.command_path in _PROGRAMS:
+        module = context.command_path.replace(" ", ".")
         shown = subprocess.run(
             [sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=True
         )
@@ -104,7 +104,7 @@ def _description(command: click.Command, context: click.Context) -> str:
 
 
 def _options(command: click.Command, context: click.Context) -> dict[str, str]:
-    if context.info_name in _PROGRAMS:
+    if context.command_path in _PROGRAMS:
         return {}
     options = (each for each in command.get_params(context) if isinstance(each, click.Option))
     records = (option.get_help_record(context) for option in options)

@@ -4,8 +4,7 @@ import pytest
 
 from aerostat.balloon.abi import FREE_PAGE_HINT, PAGE_SIZE, Queue
 from aerostat.balloon.device import DEFAULT_FEATURES, Event, Inflate, Report, StatisticsArrived
-from aerostat.testing.conformance.bad_requests import (
-    CASES,
+from aerostat.testing.conformance.bad_ground import (
     GOOD_STATISTICS,
     RING_SIZE,
     Case,
@@ -14,6 +13,7 @@ from aerostat.testing.conformance.bad_requests import (
     returned,
     used_index,
 )
+from aerostat.testing.conformance.bad_requests import CASES
 from aerostat.testing.conformance.pair import BalloonPair
 from aerostat.virtio.features import bit
 

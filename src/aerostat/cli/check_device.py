@@ -41,6 +41,13 @@ Examples:
     "--features", metavar="NAME,...", help="What the driver takes of what is offered; else all."
 )
 @click.option(
+    "--ring",
+    type=click.Choice(["split", "packed", "both"]),
+    default="both",
+    show_default=True,
+    help="The kind of rings; packed ones only where they are offered.",
+)
+@click.option(
     "--queues",
     type=click.Choice(_RULES),
     default=_RULES[0],
@@ -61,6 +68,7 @@ def command(
     program: tuple[str, ...],
     memory: int,
     features: str | None,
+    ring: str,
     queues: str,
     timeout: float,
     only: tuple[str, ...],
@@ -75,10 +83,9 @@ def command(
     and again whenever it has ended.
     """
     from aerostat.errors import AerostatError, UsageError
-    from aerostat.testing.check.device.all_checks import CHECKS
+    from aerostat.testing.check.device.session import session
     from aerostat.testing.check.device.stage import Options, SocketStage
     from aerostat.testing.check.features import feature_set
-    from aerostat.testing.check.running import run
 
     told = Options(
         memory=memory,
@@ -92,5 +99,5 @@ def command(
             stage.meet()
         except AerostatError as error:
             raise UsageError(f"cannot check the device: {error}") from error
-        verdicts = run(stage, CHECKS, choice=chosen, known=reasons, progress=checking.progress)
+        verdicts = session(stage, ring, chosen, reasons, checking.progress)
         return checking.conclude(stage.description(), verdicts, options)

@@ -46,10 +46,27 @@ def run(
     known: Known | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Verdict]:
-    """Play the checks that are chosen; yield their verdicts, those of statements without last."""
+    """Play the checks that are chosen; yield their verdicts, those of statements without last.
+
+    Raises `UsageError` where nothing is what was chosen.
+    """
     choice, known = choice or Choice(), known or Known()
     choice.check(registry)
     known.check()
+    yield from play_chosen(stage, registry, choice, known, progress)
+    for id_, why in registry.unobservable.items():
+        if choice.wants(id_):
+            yield Verdict(id_, Outcome.UNOBSERVABLE, why)
+
+
+def play_chosen(
+    stage: Stage[S],
+    registry: Registry[S],
+    choice: Choice,
+    known: Known,
+    progress: Progress | None = None,
+) -> Iterator[Verdict]:
+    """Play the checks of `registry` that are chosen, if any; yield their verdicts."""
     wanted = list(chosen(registry, choice))
     for place, (check, ids) in enumerate(wanted, 1):
         if progress is not None:
@@ -57,9 +74,6 @@ def run(
         for verdict in play(stage, check):
             if verdict.id in ids:
                 yield known.judge(verdict)
-    for id_, why in registry.unobservable.items():
-        if choice.wants(id_):
-            yield Verdict(id_, Outcome.UNOBSERVABLE, why)
 
 
 def play(stage: Stage[S], check: Check[S]) -> Sequence[Verdict]:

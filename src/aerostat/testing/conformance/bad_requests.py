@@ -19,121 +19,16 @@ the ring was started afresh.
 
 import struct
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from aerostat.balloon.abi import PAGE_SIZE, Queue
 from aerostat.balloon.statistics import ENTRY_SIZE, encode
-from aerostat.testing.mocks.driver import DriverRing, Used
+from aerostat.testing.conformance.bad_ground import BAD, RING_SIZE, SCRATCH, Case, Ground, pfns
 from aerostat.virtio.chain import INDIRECT, NEXT, WRITE
-from aerostat.virtio.memory import GuestMemory
 from aerostat.virtio.ring import Buffer
-
-#: A ring for these cases has at least so many descriptors.
-RING_SIZE = 64
-#: The bytes that a case may use from `Ground.scratch` on: whole pages, in one region.
-SCRATCH = 1 << 20
 
 _TOP = 1 << 64
 _LONG = (1 << 32) - 1
-
-
-class Ground(NamedTuple):
-    """Where a case is played: a ring that runs, and memory at `scratch` that nobody uses.
-
-    The guest has memory at address 0, and a hole after its first region.
-    """
-
-    ring: DriverRing
-    memory: GuestMemory
-    scratch: int
-
-    @property
-    def hole(self) -> int:
-        """The first address after the first region."""
-        first = self.memory.regions[0]
-        return first.guest_address + first.size
-
-    @property
-    def end(self) -> int:
-        """The first address after the last region."""
-        last = self.memory.regions[-1]
-        return last.guest_address + last.size
-
-    @property
-    def page(self) -> int:
-        """The number of a page that nobody uses."""
-        return (self.scratch + SCRATCH) // PAGE_SIZE - 1
-
-    def put(self, payload: bytes, at: int = 0) -> Buffer:
-        """Write a payload into the scratch memory; return where it is."""
-        self.memory.write(self.scratch + at, payload)
-        return self.scratch + at, len(payload)
-
-    def send(self, payload: bytes, cuts: Iterable[int] = ()) -> None:
-        """Make a payload available in descriptors of these lengths and one for the rest."""
-        address, rest = self.put(payload)
-        buffers = []
-        for length in cuts:
-            buffers.append((address, length))
-            address, rest = address + length, rest - length
-        self.ring.add([*buffers, (address, rest)])
-
-
-class Case(NamedTuple):
-    """A bad request, or a good one that is rare.
-
-    `chains` is how many come back, `taken` the numbers of the pages that the device may take.
-    Where a ring `may_break`, a device may instead leave it alone until it is started afresh.
-    """
-
-    name: str
-    queue: Queue
-    play: Callable[[Ground], object]
-    chains: int = 1
-    taken: Callable[[Ground], Iterable[int]] = lambda _: ()
-    may_break: bool = False
-
-
-def used_index(ring: DriverRing) -> int:
-    """Return the used index, to give to `returned`."""
-    return ring.used_words.acquire(1)
-
-
-def returned(ring: DriverRing, since: int) -> list[Used]:
-    """Return what the device has given back since an index, known or not."""
-    found = []
-    for index in range(since, since + (used_index(ring) - since & 0xFFFF)):
-        element = ring.memory.read(ring.used + 4 + index % ring.size * 8, 8)
-        found.append(Used(*struct.unpack("<II", element)))
-    return found
-
-
-#: What `play_good` sends as statistics.
-GOOD_STATISTICS = {4: 77}
-
 _STOP, _DONE, _NO_ROUND = (struct.pack("<I", id_) for id_ in (0, 1, 77))
-_GOOD_PAYLOADS = {Queue.STATS: encode(GOOD_STATISTICS), Queue.HINT: _STOP}
-
-# The descriptors of good requests, and of bad ones that are no chain: those that `add` takes last.
-_GOOD, _BAD = 5, 32
-
-
-def play_good(ground: Ground, queue: Queue) -> None:
-    """Send a good request, whatever was played before: of `Ground.page`, or of no page.
-
-    No case leaves its descriptor with the device.
-    """
-    if queue is Queue.REPORTING:
-        address, length, flags = ground.page * PAGE_SIZE, PAGE_SIZE, WRITE
-    else:
-        payload = _GOOD_PAYLOADS.get(queue) or _pfns(ground.page)
-        (address, length), flags = ground.put(payload), 0
-    ground.ring.write_descriptor(_GOOD, address, length, flags)
-    ground.ring.offer(_GOOD)
-
-
-def _pfns(*numbers: int) -> bytes:
-    return struct.pack(f"<{len(numbers)}I", *numbers)
 
 
 def _pages(
@@ -146,7 +41,7 @@ def _pages(
         return [n for n in numbers(ground) if any(a <= n * PAGE_SIZE < b for a, b in spans)]
 
     def play(ground: Ground) -> None:
-        ground.send(_pfns(*numbers(ground)))
+        ground.send(pfns(*numbers(ground)))
 
     return Case(name, Queue.INFLATE, play, 1, memory_pages, may_break)
 
@@ -165,7 +60,7 @@ def _buffers(
 
 
 # Page 5 000 000 lies beyond every small guest: nothing is taken by these.
-_FAR = _pfns(5_000_000)
+_FAR = pfns(5_000_000)
 
 PAYLOADS = (
     _pages("page 0", lambda _: [0]),
@@ -197,8 +92,8 @@ PAYLOADS = (
     _buffers("an array of 4 GiB", Queue.INFLATE, lambda g: [(g.scratch, _LONG)])._replace(
         taken=lambda _: [0]
     ),
-    _buffers("an array to write to", Queue.INFLATE, lambda _: [], lambda g: [g.put(_pfns(g.page))]),
-    _bytes("pages that were never inflated", Queue.DEFLATE, _pfns(7, 8, 9)),
+    _buffers("an array to write to", Queue.INFLATE, lambda _: [], lambda g: [g.put(pfns(g.page))]),
+    _bytes("pages that were never inflated", Queue.DEFLATE, pfns(7, 8, 9)),
     _bytes("a deflation of no memory", Queue.DEFLATE, _FAR * 3),
     _bytes("a deflation of 3 bytes", Queue.DEFLATE, _FAR[:3]),
 )
@@ -320,7 +215,7 @@ HINTS = (
 )
 
 
-def _raw(*descriptors: tuple[int, int, int], head: int = _BAD) -> Callable[[Ground], None]:
+def _raw(*descriptors: tuple[int, int, int], head: int = BAD) -> Callable[[Ground], None]:
     """Return what offers a chain at `head`: (length, flags, next) of it and those after it."""
 
     def play(ground: Ground) -> None:
@@ -342,9 +237,9 @@ def _table(
 
     def play(ground: Ground) -> None:
         ground.put(struct.pack("<QIHH", ground.scratch + 64, *entry))
-        ground.ring.write_descriptor(_BAD, at(ground), length, flags, _BAD + 1)
-        ground.ring.write_descriptor(_BAD + 1, ground.scratch + 64, 4)
-        ground.ring.offer(_BAD)
+        ground.ring.write_descriptor(BAD, at(ground), length, flags, BAD + 1)
+        ground.ring.write_descriptor(BAD + 1, ground.scratch + 64, 4)
+        ground.ring.offer(BAD)
 
     return play
 
@@ -358,13 +253,13 @@ def _ring(
 
 def _mix(ground: Ground) -> None:
     _table()(ground)
-    ground.ring.write_descriptor(_BAD - 1, ground.scratch + 128, 4, NEXT, _BAD)
-    ground.ring.offer(_BAD - 1)
+    ground.ring.write_descriptor(BAD - 1, ground.scratch + 128, 4, NEXT, BAD)
+    ground.ring.offer(BAD - 1)
 
 
 def _twice(ground: Ground) -> None:
     _raw((4, 0, 0))(ground)
-    ground.ring.offer(_BAD)
+    ground.ring.offer(BAD)
 
 
 def _flags(ground: Ground, flags: int) -> None:
@@ -379,9 +274,9 @@ RINGS = (
     _ring("a head beyond the table", lambda g: g.ring.offer(g.ring.size), chains=0),
     _ring("the largest head", lambda g: g.ring.offer(0xFFFF), chains=0),
     _ring("next beyond the table", _raw((4, NEXT, RING_SIZE * 1024 - 1))),
-    _ring("next to itself", _raw((4, NEXT, _BAD))),
-    _ring("a loop of two", _raw((4, NEXT, _BAD + 1), (4, NEXT, _BAD))),
-    _ring("to read after to write", _raw((4, WRITE | NEXT, _BAD + 1), (4, 0, 0))),
+    _ring("next to itself", _raw((4, NEXT, BAD))),
+    _ring("a loop of two", _raw((4, NEXT, BAD + 1), (4, NEXT, BAD))),
+    _ring("to read after to write", _raw((4, WRITE | NEXT, BAD + 1), (4, 0, 0))),
     _ring("an empty descriptor", _raw((0, 0, 0))),
     _ring("reserved flags", _raw((4, 0xFFF8, 0)), may_break=False),
     _ring("next that is not to be followed", _raw((4, 0, 0xFFFF)), may_break=False),

@@ -17,10 +17,10 @@ from typing import NamedTuple
 from aerostat.errors import LinkError, PeerError
 from aerostat.process_guest.memory import USER_BASE, GuestMemoryFile
 from aerostat.testing.closing import Closing
-from aerostat.testing.mocks.driver import DriverRing
 from aerostat.vhost_user import messages, outcomes
 from aerostat.vhost_user.frontend import Frontend, RingPlan
 from aerostat.vhost_user.messages import ProtocolFeature, Request
+from aerostat.virtio.ring import DriverSide
 
 __all__ = ["PROTOCOL_FEATURES", "TIMEOUT", "USER_BASE", "MockFrontend", "SharedFile"]
 
@@ -190,21 +190,18 @@ class MockFrontend(Closing):
 
     # ---- rings
 
-    def start_ring(self, index: int, ring: DriverRing, base: int = 0) -> None:
+    def start_ring(self, index: int, ring: DriverSide, base: int = 0) -> None:
         """Describe a ring and enable it."""
         self.describe_ring(index, ring, base)
         self.enable_ring(index)
 
     def describe_ring(
-        self, index: int, ring: DriverRing, base: int = 0, *, big_endian: bool = False
+        self, index: int, ring: DriverSide, base: int = 0, *, big_endian: bool = False
     ) -> None:
         """Describe a ring, and give it a kick and a call; `enable_ring` makes it run."""
         kick, call = self._notifications_of(index)
-        user = USER_BASE
-        plan = RingPlan(
-            *(index, ring.size, user + ring.desc, user + ring.avail, user + ring.used),
-            *(base, kick, call, big_endian),
-        )
+        desc, avail, used = (USER_BASE + part for part in ring.layout[:3])
+        plan = RingPlan(index, ring.size, desc, avail, used, base, kick, call, big_endian)
         self._carry_out(lambda frontend: frontend.describe([plan]))
 
     def send_notifications(self, index: int) -> None:

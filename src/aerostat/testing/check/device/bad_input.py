@@ -13,15 +13,8 @@ from aerostat.testing.check.checks import Check, Judge, Unobservable
 from aerostat.testing.check.device.machine import SCRATCH_AT, Machine
 from aerostat.testing.check.device.page_check import Pages, shown
 from aerostat.testing.check.device.registry import CHECKS
-from aerostat.testing.conformance.bad_requests import (
-    CASES,
-    RINGS,
-    Case,
-    Ground,
-    play_good,
-    returned,
-    used_index,
-)
+from aerostat.testing.conformance.bad_ground import Case, Ground, play_good, returned, used_index
+from aerostat.testing.conformance.bad_requests import CASES, RINGS
 from aerostat.testing.mocks.driver import DriverRing, Used
 
 _HOW = (

@@ -10,9 +10,7 @@ from typing import Protocol
 from aerostat.balloon.abi import Queue
 from aerostat.errors import LinkError
 from aerostat.testing.check.deadline import Deadline
-from aerostat.virtio.memory import GuestMemory
-
-Buffer = tuple[int, int]  # address, length in bytes
+from aerostat.virtio.ring import Buffer, DriverSide, Used
 
 #: Bytes that a request may have, and how many there is room for at a time.
 BUFFER_SIZE = 1024
@@ -20,37 +18,6 @@ BUFFERS = 64
 
 # How long a ring is not looked at, in seconds, unless the device calls.
 _LOOK_EVERY = 0.005
-
-
-class Used(Protocol):
-    """A chain that came back: its head, and the bytes that the device says it wrote."""
-
-    @property
-    def head(self) -> int: ...  # noqa: D102 - said above
-
-    @property
-    def written(self) -> int: ...  # noqa: D102 - said above
-
-
-class Ring(Protocol):
-    """The driver's side of a ring, split or packed."""
-
-    size: int
-    memory: GuestMemory
-
-    @property
-    def base(self) -> int: ...  # noqa: D102 - the driver rings' own
-
-    @property
-    def next_head(self) -> int: ...  # noqa: D102 - the driver rings' own
-
-    def add(  # noqa: D102 - the driver rings' own
-        self, readable: Iterable[Buffer], writable: Iterable[Buffer] = (), *, table: int = 0
-    ) -> int: ...
-
-    def collect(self) -> Iterable[Used]: ...  # noqa: D102 - the driver rings' own
-
-    def release(self) -> None: ...  # noqa: D102 - the driver rings' own
 
 
 class Notifier(Protocol):
@@ -72,7 +39,7 @@ class Lane:
         self,
         queue: Queue,
         index: int,
-        ring: Ring,
+        ring: DriverSide,
         buffers: int,
         notifier: Notifier,
         deadline: Deadline,
@@ -84,6 +51,7 @@ class Lane:
         self.buffers = buffers
         self.back: list[Used] = []
         """All that came back and nobody asked for."""
+        self._slot = 0  # of the next request
         self._notifier = notifier
         self._deadline = deadline
         self._patience = patience
@@ -91,11 +59,12 @@ class Lane:
     @property
     def end(self) -> int:
         """The first address after the queue's ring and its room for requests."""
-        return self.buffers + min(self.ring.size, BUFFERS) * BUFFER_SIZE
+        return self.buffers + BUFFERS * BUFFER_SIZE
 
     def put(self, payload: bytes) -> Buffer:
         """Write a payload where the next request has its room; return where that is."""
-        address = self.buffers + self.ring.next_head % BUFFERS * BUFFER_SIZE
+        address = self.buffers + self._slot * BUFFER_SIZE
+        self._slot = (self._slot + 1) % BUFFERS
         self.ring.memory.write(address, payload)
         return address, len(payload)
 

@@ -10,19 +10,22 @@ give away. Nothing is at address 0, but that is memory.
 
 import struct
 from collections.abc import Collection, Mapping
-from typing import Literal, Protocol
+from typing import Protocol
 
 from aerostat.balloon.abi import PAGE_SIZE, Queue, QueueRule, queue_maps
 from aerostat.errors import PeerError, UsageError
 from aerostat.testing.check.checks import Unobservable
 from aerostat.testing.check.deadline import Deadline
-from aerostat.testing.check.device.lane import Lane, Notifier, Ring
+from aerostat.testing.check.device.lane import Lane, Notifier
 from aerostat.testing.check.features import FEATURES
 from aerostat.testing.closing import Closing
-from aerostat.testing.conformance.bad_requests import SCRATCH
+from aerostat.testing.conformance.bad_ground import SCRATCH
 from aerostat.testing.mocks.driver import DriverRing
+from aerostat.testing.mocks.packed_ring import DriverPackedRing
 from aerostat.units import MIB
+from aerostat.virtio.features import RING_PACKED, has
 from aerostat.virtio.memory import Byteorder, GuestMemory
+from aerostat.virtio.ring import DriverSide
 
 #: The least memory that a guest of these checks may have, in bytes.
 MIN_MEMORY = 32 * MIB
@@ -30,9 +33,6 @@ RINGS_AT = MIB
 SCRATCH_AT = 4 * MIB
 FIRST_PAGE = (SCRATCH_AT + SCRATCH + MIB) // PAGE_SIZE
 RING_SIZE = 64
-
-
-RingKind = Literal["split", "packed"]
 
 
 def spans(size: int) -> list[tuple[int, int]]:
@@ -61,7 +61,12 @@ class Transport(Notifier, Protocol):
         ...
 
     def describe(
-        self, index: int, ring: Ring, base: int | None = None, *, byteorder: Byteorder = "little"
+        self,
+        index: int,
+        ring: DriverSide,
+        base: int | None = None,
+        *,
+        byteorder: Byteorder = "little",
     ) -> None:
         """Tell the device where queue `index` has its ring, to begin at `base` or at its own."""
         ...
@@ -108,7 +113,7 @@ class Machine(Closing):
 
     Nothing waits longer than `patience` seconds, nor beyond the `deadline`. What must not happen
     is watched for during `hush` seconds. `wanted` is what a driver takes of what is offered. Rings
-    of this `kind` begin at `rings_at`.
+    begin at `rings_at`, and are packed ones where a driver takes RING_PACKED.
     """
 
     def __init__(
@@ -119,7 +124,6 @@ class Machine(Closing):
         patience: float,
         hush: float,
         wanted: int = -1,
-        kind: RingKind = "split",
         rule: QueueRule = "dense-offered",
         rings_at: int = RINGS_AT,
     ) -> None:
@@ -127,7 +131,6 @@ class Machine(Closing):
         self.deadline = deadline
         self.patience = patience
         self.hush = hush
-        self.kind: RingKind = kind
         self.rule: QueueRule = rule
         self.rings_at = rings_at
         self.offered = transport.offered & wanted
@@ -189,8 +192,13 @@ class Machine(Closing):
         self.transport.reset()
 
     def _lane(self, queue: Queue, index: int, size: int, place: int, first: int) -> Lane:
-        ring = DriverRing(self.memory, size, place, first, byteorder=self.byteorder)
-        buffers = -(-ring.end // PAGE_SIZE) * PAGE_SIZE
+        ring: DriverSide
+        if has(self.features, RING_PACKED):
+            # In the first round: bases of the second one look like those of who knows no rounds.
+            ring = DriverPackedRing(self.memory, size, place, first % size)
+        else:
+            ring = DriverRing(self.memory, size, place, first, byteorder=self.byteorder)
+        buffers = -(-ring.layout.end // PAGE_SIZE) * PAGE_SIZE
         return Lane(queue, index, ring, buffers, self.transport, self.deadline, self.patience)
 
     def _drop_lanes(self) -> None:

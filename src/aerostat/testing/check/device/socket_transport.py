@@ -12,15 +12,14 @@ from collections.abc import Collection, Sequence
 
 from aerostat.errors import LinkError, PeerError
 from aerostat.testing.check.checks import Unobservable
-from aerostat.testing.check.device.lane import Ring
 from aerostat.testing.check.device.machine import Machine
 from aerostat.testing.closing import Closing
-from aerostat.testing.mocks.driver import DriverRing
 from aerostat.testing.mocks.frontend import PROTOCOL_FEATURES, MockFrontend, SharedFile
 from aerostat.vhost_user import messages
 from aerostat.vhost_user.messages import ProtocolFeature, Request
 from aerostat.vhost_user.setup import FEATURES_OK, NEEDS_RESET
 from aerostat.virtio.memory import Byteorder, GuestMemory
+from aerostat.virtio.ring import DriverSide
 
 #: What is agreed on where it is offered.
 WANTED = (
@@ -101,10 +100,14 @@ class SocketTransport(Closing):
         self.front_end.share_memory()
 
     def describe(
-        self, index: int, ring: Ring, base: int | None = None, *, byteorder: Byteorder = "little"
+        self,
+        index: int,
+        ring: DriverSide,
+        base: int | None = None,
+        *,
+        byteorder: Byteorder = "little",
     ) -> None:
         """Describe a ring; it has a kick, which is there already, and a call."""
-        assert isinstance(ring, DriverRing)
         begin = ring.base if base is None else base
         self.front_end.describe_ring(index, ring, begin, big_endian=byteorder == "big")
         self._described.add(index)

@@ -13,13 +13,14 @@ from aerostat.balloon.abi import QueueRule
 from aerostat.errors import AerostatError, LinkError
 from aerostat.testing.check.checks import Check
 from aerostat.testing.check.deadline import Deadline
-from aerostat.testing.check.device.machine import Machine, RingKind, spans
+from aerostat.testing.check.device.machine import Machine, spans
 from aerostat.testing.check.device.program import Program
 from aerostat.testing.check.device.socket_transport import SocketTransport
-from aerostat.testing.check.features import FEATURES, feature_names, missing
+from aerostat.testing.check.features import feature_names, missing
 from aerostat.testing.closing import Closing
 from aerostat.testing.mocks.frontend import SharedFile
 from aerostat.units import MIB
+from aerostat.virtio.features import RING_PACKED, bit
 
 _AGAIN_SECONDS = 0.02
 # How long a device may take to start.
@@ -40,7 +41,6 @@ class Options(NamedTuple):
 
     memory: int = 64 * MIB
     features: int = -1
-    kind: RingKind = "split"
     rule: QueueRule = "dense-offered"
     patience: float = 2.0
     hush: float = 0.05
@@ -55,6 +55,8 @@ class SocketStage(Closing):
         self.socket = socket
         self.options = options or Options()
         self.offered = 0
+        self.packed = False
+        """Whether drivers take packed rings, where they are offered."""
         self._program = Program(command) if command else None
         self._sound = True
         self._gone = ""
@@ -76,13 +78,11 @@ class SocketStage(Closing):
     def usable(self) -> int:
         """The features that checks may use."""
         wanted = self.offered & self.options.features
-        packed = 1 << FEATURES["RING_PACKED"]
-        return wanted if self.options.kind == "packed" else wanted & ~packed
+        return wanted if self.packed else wanted & ~bit(RING_PACKED)
 
     def description(self) -> str:
         """Return who is checked, and what it offers."""
-        names = " ".join(feature_names(self.usable))
-        return f"{self.socket}: {names}; {self.options.kind} rings"
+        return f"{self.socket}: {' '.join(feature_names(self.offered & self.options.features))}"
 
     def lacks(self, check: Check[Machine]) -> str:
         """Return which of a check's features are not there."""
@@ -106,7 +106,6 @@ class SocketStage(Closing):
             patience=options.patience,
             hush=options.hush,
             wanted=self.usable,
-            kind=options.kind,
             rule=options.rule,
         )
 

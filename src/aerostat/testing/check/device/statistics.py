@@ -8,11 +8,11 @@ import time
 from aerostat.balloon.abi import Queue
 from aerostat.errors import LinkError
 from aerostat.testing.check.checks import Judge
-from aerostat.testing.check.device.lane import Used
 from aerostat.testing.check.device.machine import Machine
 from aerostat.testing.check.device.registry import CHECKS
 from aerostat.testing.check.device.requests import statistics
 from aerostat.virtio.features import VERSION_1, bit
+from aerostat.virtio.ring import Used
 
 # A host asks again after a second at the soonest; a device that does so by itself, at once.
 _TOO_SOON = 0.25

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from aerostat.testing.check.checks import Choice
-from aerostat.testing.check.device.all_checks import CHECKS
 from aerostat.testing.check.device.faults.serving import find
 from aerostat.testing.check.device.faults.terms import FAULTS, Fault
+from aerostat.testing.check.device.session import session
 from aerostat.testing.check.device.stage import Options, SocketStage
-from aerostat.testing.check.running import run
 from aerostat.testing.check.verdicts import Outcome
 
 #: The part of the faults that the kit must find.
@@ -50,10 +49,10 @@ def look_for(fault: Fault | None, *, only: Sequence[str] = ()) -> Found:
         paths = ["--socket", str(socket), "--control", str(Path(directory, "control"))]
         command = [sys.executable, "-P", "-m", *module, *paths, "--size", "256MiB"]
         if fault is None:
-            command.append("--free-page-hint")
+            command += ["--free-page-hint", "--packed-rings"]
         with SocketStage(socket, _OPTIONS, command) as stage:
             stage.meet()
-            verdicts = list(run(stage, CHECKS, choice=Choice(only)))
+            verdicts = list(session(stage, "both", Choice(only)))
     bad = (Outcome.FAIL, Outcome.WARNING)
     ids = dict.fromkeys(verdict.id for verdict in verdicts if verdict.outcome in bad)
     name, wanted = (fault.name, fault.ids) if fault else ("none", ())

@@ -10,6 +10,7 @@ from aerostat.errors import UsageError
 from aerostat.testing.check.device.faults import (
     bad_input,
     conversation,
+    packed,
     pages,
     rings,
     statistics,
@@ -17,7 +18,7 @@ from aerostat.testing.check.device.faults import (
 from aerostat.testing.check.device.faults.terms import FAULTS, Fault
 
 #: The rooms that have faults.
-ROOMS = (pages, rings, statistics, conversation, bad_input)
+ROOMS = (pages, rings, packed, statistics, conversation, bad_input)
 
 
 def find(name: str) -> Fault:
