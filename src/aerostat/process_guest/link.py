@@ -35,7 +35,7 @@ from aerostat.vhost_user.messages import ProtocolFeature, Request
 # FREE_PAGE_HINT the command id.
 _CONFIG_SIZE, _CONFIG_SIZE_WITH_HINTS = 8, 12
 _NUM_PAGES, _CMD_ID = slice(0, 4), slice(8, 12)
-_ACTUAL_OFFSET = 4
+_ACTUAL_OFFSET, _POISON_OFFSET = 4, 12
 
 _COUNTERS = (
     *work.COUNTERS,
@@ -211,8 +211,8 @@ class DeviceLink:
         self._bases = None
         self._bring_up()
 
-    def _bring_up(self) -> None:
-        """Say all that a device must know to run the driver's rings."""
+    def _bring_up(self, *, again: bool = False) -> None:
+        """Say all that a device must know to run the driver's rings; `again`: another device."""
         assert self._work is not None
         self._become(State.STARTING)
         frontend = self._connection.frontend
@@ -220,6 +220,8 @@ class DeviceLink:
         regions = self._memory.descriptions
         try:
             frontend.choose(self._work.driver.features)
+            if again:
+                self._tell_again()
             self._write_configs()
             frontend.share(regions, [self._memory.descriptor] * len(regions))
             frontend.describe(plans)
@@ -228,6 +230,14 @@ class DeviceLink:
             self._give_up(LinkError(str(error), retryable=False))
             return
         self._read_config()
+
+    def _tell_again(self) -> None:
+        """Tell the device what the driver has told another one: its poison, its balloon's size."""
+        assert self._work is not None
+        driver = self._work.driver
+        if driver.poison is not None:
+            self._write_config(_POISON_OFFSET, driver.poison.to_bytes(4, "little"))
+        self._write_config(_ACTUAL_OFFSET, driver.actual.to_bytes(4, "little"))
 
     def _stop(self, then: Callable[[], None]) -> None:
         """Stop the rings, if they run, and go on with `then`."""
@@ -317,8 +327,7 @@ class DeviceLink:
             self._give_up(LinkError(f"the device lacks features {missing:#x}", retryable=False))
             return
         self._bases = None
-        self._bring_up()
-        self._write_config(_ACTUAL_OFFSET, driver.actual.to_bytes(4, "little"))
+        self._bring_up(again=True)
 
     def _enabled(self) -> None:
         working = self._work

@@ -266,9 +266,13 @@ class WatchedDevice(BalloonDevice):
 
     def _look_for_poison(self, event: Report) -> None:
         poison = self.config.poison_val.to_bytes(4, "little") * (PAGE_SIZE // 4)
+        ring = self.ring(Queue.REPORTING)
+        assert ring is not None
+        # Not the event's pieces: a device that must keep the poison takes none.
+        pieces, _ = ring.memory.clip(event.chain.writable)
         pages = [
             bytes(region.view[at : at + PAGE_SIZE])
-            for region, offset, length in event.pieces
+            for region, offset, length in pieces
             for at in range(offset, offset + length, PAGE_SIZE)
         ]
         wrong = sum(page != poison for page in pages)

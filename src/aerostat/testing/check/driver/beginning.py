@@ -67,7 +67,7 @@ def takes_features(subject: Subject, judge: Judge) -> None:
 
     MUST_TELL_HOST should be taken, and VERSION_1 must be.
     """
-    stand = subject.at_work()
+    stand = subject.seen_from_the_start()
     offered = stand.device.features
     heard = stand.conversation
     for _, features in heard.features:
@@ -78,6 +78,7 @@ def takes_features(subject: Subject, judge: Judge) -> None:
     after = [features for when, features in heard.features if when > at_work_since]
     changed = [features for features in after if before and features != before[-1]]
     judge.expect(not changed, "ST-DRV-4", "took other features while rings ran")
+    expect_work(stand)
     taken = stand.device.negotiated
     judge.expect(has(taken, VERSION_1), "ST-DRV-6", "left VERSION_1")
     if has(offered, MUST_TELL_HOST):

@@ -7,6 +7,7 @@ that hold its sockets open.
 
 import contextlib
 import os
+import shlex
 import subprocess
 import time
 from collections.abc import Sequence
@@ -28,15 +29,19 @@ _LOOK_EVERY = 0.01
 class Command:
     """A command that runs, from here until `end`.
 
-    `arguments` is the command line, in which `PLACE` stands for `socket`; what it says goes to
-    `log`. Raises `MissingError` where there is no such program, `UsageError` where it cannot run.
+    `arguments` is the command line, in which `PLACE` stands for `socket`; it is written to the end
+    of `log`, and then all that the command says. Raises `MissingError` where there is no such
+    program, `UsageError` where it cannot run.
     """
 
     def __init__(self, arguments: Sequence[str], socket: Path, log: Path) -> None:
         self._log = log
         filled_in = [argument.replace(PLACE, str(socket)) for argument in arguments]
         try:
-            with log.open("wb") as output:
+            with log.open("ab") as output:
+                output.write(f"$ {shlex.join(filled_in)}\n".encode(errors="replace"))
+                output.flush()
+                self._from = output.tell()
                 self._process = subprocess.Popen(
                     filled_in,
                     stdin=subprocess.DEVNULL,
@@ -73,7 +78,9 @@ class Command:
 
     def said(self) -> str:
         """Return all that the command has said so far."""
-        return self._log.read_bytes().decode(errors="replace")
+        with self._log.open("rb") as log:
+            log.seek(self._from)
+            return log.read().decode(errors="replace")
 
     def last_words(self) -> str:
         """Return the last lines of what the command said, in one."""

@@ -16,9 +16,6 @@ from aerostat.testing.check.driver.stand import Stand
 from aerostat.virtio.features import has
 from aerostat.virtio.memory import GuestMemory, Piece
 
-# So many pages of a balloon are watched at most, spread over all of it.
-_MOST = 4096
-
 
 class Contents:
     """The content of pages as it was when this was made; with `mark`, ours.
@@ -43,10 +40,8 @@ class Contents:
         From now on `stand.device.taken_back` has what was taken out of it.
         """
         stand.device.taken_back.clear()
-        numbers = sorted(stand.device.balloon)
-        chosen = numbers[:: -(-len(numbers) // _MOST) or 1]
         mark = has(stand.device.negotiated, MUST_TELL_HOST)
-        return cls(_places(_memory(stand), chosen), mark=mark)
+        return cls(_places(_memory(stand), sorted(stand.device.balloon)), mark=mark)
 
     def __len__(self) -> int:
         return len(self._before)

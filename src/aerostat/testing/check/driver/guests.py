@@ -4,8 +4,8 @@ Touches the laboratory's parts, and writes a QEMU guest's initramfs into the dir
 """
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from aerostat.testing.check.driver.command import PLACE
 from aerostat.testing.guests import qemu, uml
@@ -18,12 +18,23 @@ from aerostat.units import MIB
 SIZE = 256 * MIB
 
 
-def uml_command(directory: Path) -> list[str]:
-    """Return a user-mode Linux whose init loads the balloon driver and keeps using memory."""
+class KnownGuest(NamedTuple):
+    """A guest: its `command` line, what it is called, and who it is to the table of deviations."""
+
+    command: list[str]
+    name: str
+    who: str
+
+
+def uml_guest(directory: Path) -> KnownGuest:
+    """Return a user-mode Linux whose init loads the balloon driver and keeps using memory.
+
+    Raises `MissingError`.
+    """
     del directory  # nothing has to be made
     kernel = uml.find_kernel()
     modules = find_modules(uml.modules_directory(kernel), "virtio_balloon")
-    return [
+    command = [
         str(kernel),
         f"mem={SIZE // MIB}M",
         *("root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro"),
@@ -32,16 +43,18 @@ def uml_command(directory: Path) -> list[str]:
         *("con0=null,fd:1", "con=null"),
         *("--", "-I", "-S", alone.__file__, *map(str, modules)),
     ]
+    return KnownGuest(command, f"user-mode Linux {uml.kernel_release(kernel)}", "Linux")
 
 
-def process_command(directory: Path) -> list[str]:
+def process_guest(directory: Path) -> KnownGuest:
     """Return a process guest, which waits for another device when it loses one."""
     del directory
     module = ("-m", "aerostat.process_guest")
-    return [sys.executable, *module, "--socket", PLACE, "--size", f"{SIZE}B", "--reconnect"]
+    options = ("--socket", PLACE, "--size", f"{SIZE}B", "--reconnect")
+    return KnownGuest([sys.executable, *module, *options], "process guest", "aerostat")
 
 
-def qemu_command(directory: Path) -> list[str]:
+def qemu_guest(directory: Path) -> KnownGuest:
     """Return a QEMU guest of the laboratory's, whose initramfs goes to `directory`.
 
     Raises `MissingError` where there is none, or only a QEMU that is older than 10.2.
@@ -51,7 +64,7 @@ def qemu_command(directory: Path) -> list[str]:
     initramfs = directory / "initramfs"
     initramfs.write_bytes(parts.initramfs(init="alone.sh"))
     size = f"{SIZE // MIB}M"
-    return [
+    command = [
         program,
         *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
         *("-machine", f"{PC.machine},memory-backend=memory"),
@@ -63,19 +76,12 @@ def qemu_command(directory: Path) -> list[str]:
         *("-append", f"console={PC.console} {' '.join(qemu.KERNEL_ARGUMENTS)}"),
         *("-serial", "stdio"),
     ]
+    return KnownGuest(command, f"{parts.kernel.name} in {Path(program).name}", "QEMU")
 
 
-_COMMANDS: dict[str, Callable[[Path], list[str]]] = {
-    "uml": uml_command,
-    "process": process_command,
-    "qemu": qemu_command,
-}
+_GUESTS = {"uml": uml_guest, "process": process_guest, "qemu": qemu_guest}
 
 
-#: Who each of them is to the table of known deviations.
-WHO = {"uml": "Linux", "process": "aerostat", "qemu": "QEMU"}
-
-
-def command(guest: str, directory: Path) -> list[str]:
-    """Return the command line of a guest by its name: ``uml``, ``process`` or ``qemu``."""
-    return _COMMANDS[guest](directory)
+def known_guest(kind: str, directory: Path) -> KnownGuest:
+    """Return the guest of a kind: ``uml``, ``process`` or ``qemu``. Raises `MissingError`."""
+    return _GUESTS[kind](directory)

@@ -25,13 +25,14 @@ def follows_targets(subject: Subject, judge: Judge) -> None:
     stand = subject.at_work()
     most = some_pages(stand)
     for target in _TARGETS:
-        _follow(stand, min(target, most), judge)
+        _follow(subject, stand, min(target, most), judge)
     subject.judge_offences(judge)
 
 
-def _follow(stand: Stand, target: int, judge: Judge) -> None:
+def _follow(subject: Subject, stand: Stand, target: int, judge: Judge) -> None:
     if stand.settle(target):
         return
+    subject.judge_offences(judge)  # which may be why
     device = stand.device
     count, told = len(device.balloon), device.config.actual
     if count < target:
@@ -130,7 +131,7 @@ def follows_targets_without_must_tell_host(subject: Subject, judge: Judge) -> No
     """Leave MUST_TELL_HOST out of the offer; the balloon must grow and shrink as before."""
     stand = subject.fresh(without=["MUST_TELL_HOST"])
     for target in (some_pages(stand, most=2000), 0):
-        _follow(stand, target, judge)
+        _follow(subject, stand, target, judge)
 
 
 @CHECKS.add("LEG-OP-1", seconds=SECONDS)

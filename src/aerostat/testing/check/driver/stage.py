@@ -31,15 +31,17 @@ OFFERED = KNOWN_FEATURES & ~bit(RING_PACKED)
 class Options(NamedTuple):
     """What the user says of a guest.
 
-    `features` are offered at most. `patience` is how long in seconds a driver may take for one
-    thing, `start` how long a guest may take to get there; `hush` is for how long is watched that
-    something does not happen.
+    `name` is what it is called, `features` are offered at most. `patience` is how long in seconds
+    a driver may take for one thing, `start` how long a guest may take to get there; `hush` is for
+    how long is watched that something does not happen. What guests say goes to the end of `log`.
     """
 
+    name: str = ""
     features: int = OFFERED
     patience: float = 10.0
     start: float = 60.0
     hush: float = 0.6
+    log: Path | None = None
 
 
 class Noted(NamedTuple):
@@ -81,7 +83,8 @@ class DriverStage(Closing):
 
     def description(self) -> str:
         """Return who is checked, and which features it takes."""
-        return f"{self.command[0]}: {' '.join(feature_names(self.taken))}"
+        name = self.options.name or self.command[0]
+        return f"{name}: {' '.join(feature_names(self.taken))}"
 
     def lacks(self, check: Check["Subject"]) -> str:
         """Return which of a check's features the driver does not take."""
@@ -110,6 +113,7 @@ class DriverStage(Closing):
         return Stand(
             self.command,
             self.directory,
+            log=self.options.log or self.directory / "command.log",
             features=features,
             patience=self.options.patience,
             holding=holding,
@@ -144,7 +148,7 @@ class DriverStage(Closing):
                 self.untold |= stand.untold
             if stand is not self._shared:
                 stand.close()
-            elif trouble or subject.lawless:
+            elif trouble or not subject.sound:
                 self._drop()
         return trouble
 
@@ -155,9 +159,11 @@ class DriverStage(Closing):
         if said:
             return f"the guest complained: {said[0]}"
         if subject.lawless or subject.lost:
+            subject.sound = False
             return ""
         try:
-            stand.calm()
+            # One whose balloon is stuck was judged for that, or will be; nobody else is to suffer.
+            subject.sound = stand.calm()
             return "" if stand.lives() else "afterwards the driver answers no more"
         except AerostatError as error:
             return str(error)
@@ -183,6 +189,7 @@ class Subject:
         self.deadline = deadline
         self.lawless = False
         self.lost = False
+        self.sound = True
         self.stands: list[Stand] = []
         self._before: dict[int, int] = {}
 
@@ -201,6 +208,7 @@ class Subject:
 
         `without` are features not to offer, `also` further ones. Raises `LinkError`.
         """
+        assert not self.stands, "a check has one guest at a time"
         self.stage.close()
         features = self.options.features & ~feature_set(without) | feature_set(also)
         stand = self._take(self.stage.start(features, holding))

@@ -6,6 +6,7 @@ the socket, the command, and the monotonic clock.
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
@@ -21,8 +22,10 @@ from aerostat.testing.check.driver.conversation import Conversation, TappedSocke
 from aerostat.testing.check.driver.unruly_device import UnrulyDevice
 from aerostat.virtio.features import has
 
-# How often the rings are looked at for buffers that nobody told of.
+# How often the rings are looked at for buffers that nobody told of, and how often in turn one has
+# to be found lying there: a driver on a busy machine takes its time to notify.
 _LOOK_SECONDS = 0.3
+_LOOKS = 5
 
 
 class _Notes(Log):
@@ -40,8 +43,9 @@ class Stand:
     """One start of a command, and the device that it has found, until `close`.
 
     `features` are offered; requests on the queues of `holding` are not acknowledged from the
-    beginning. `patience` is how long, in seconds, the guest may take for anything. Raises
-    `MissingError` or `UsageError` for a command that cannot be started.
+    beginning. `patience` is how long, in seconds, the guest may take for anything. What the command
+    says goes to the end of `log`. Raises `MissingError` or `UsageError` for a command that cannot
+    be started.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class Stand:
         arguments: Sequence[str],
         directory: Path,
         *,
+        log: Path,
         features: int,
         patience: float,
         holding: Collection[Queue] = (),
@@ -65,11 +70,11 @@ class Stand:
         self.untold: set[Queue] = set()
         self.disconnected = False
         self._link: Link | None = None
-        self._waiting: set[Queue] = set()
+        self._lying: Counter[tuple[Queue, int]] = Counter()
         path = directory / "balloon.socket"
         self._listener = Listener(str(path))
         try:
-            self.command = Command(arguments, path, directory / "command.log")
+            self.command = Command(arguments, path, log)
         except BaseException:
             self._listener.close()
             self.loop.close()
@@ -215,12 +220,12 @@ class Stand:
         self.notify()
         return self.wait(lambda: self.device.statistics_held, within)
 
-    def calm(self) -> None:
-        """End whatever a check left: acknowledge what is held, and want an empty balloon."""
+    def calm(self) -> bool:
+        """End whatever a check left; return whether all is as it was in the beginning."""
         self.device.written = 0
         for queue in tuple(self.device.holding):
             self.release(queue)
-        self.settle(0)
+        return self.settle(0) and not any(self.device.broken(queue) for queue in Queue)
 
     def release(self, queue: Queue) -> None:
         """Acknowledge what was held on `queue`, and hold no more there."""
@@ -252,9 +257,10 @@ class Stand:
         self.loop.unwatch(self._ended)
 
     def _look(self) -> None:
-        """Find buffers that lie available without a notification, and serve them all the same."""
+        """Find buffers that lie available, look after look, without a notification."""
         self.loop.call_later(_LOOK_SECONDS, self._look)
-        lying = {queue for queue in Queue if self.device.pending(queue)}
-        untold = lying & self._waiting
-        self._waiting = lying
-        self.untold |= untold
+        lying = {
+            (queue, self.device.requests[queue]) for queue in Queue if self.device.pending(queue)
+        }
+        self._lying = Counter({one: self._lying[one] + 1 for one in lying})
+        self.untold |= {queue for (queue, _), looks in self._lying.items() if looks >= _LOOKS}

@@ -30,6 +30,7 @@ class UnrulyDevice(WatchedDevice):
         self.requests = dict.fromkeys(Queue, 0)
         self.taken_back: set[int] = set()
         self.latest_statistics: dict[int, int] = {}
+        self._outside = 0
 
     def start(self, queue: Queue, ring: DeviceSide) -> None:
         """Start a queue on a ring that is watched, too."""
@@ -39,11 +40,19 @@ class UnrulyDevice(WatchedDevice):
         """Serve, and count."""
         for event in super().service(queue, budget):
             self.requests[queue] += 1
+            self._look_outside(queue)
             if isinstance(event, Deflate):
                 self.taken_back.update(self.pages_of(event))
             elif isinstance(event, StatisticsArrived):
                 self.latest_statistics = event.statistics
             yield event
+
+    def _look_outside(self, queue: Queue) -> None:
+        """Note what a request names that is no memory of the guest's."""
+        outside = self.counters["outside_pages"] - self._outside
+        self._outside += outside
+        if outside and queue in (Queue.INFLATE, Queue.DEFLATE):
+            self._offended("DRV-OP-13", f"{outside} page numbers of a request are no memory")
 
     def demand(self, num_pages: int) -> None:
         """Want a balloon of `num_pages`, whatever the guest's size. 32 bits; announce it then."""
