@@ -7,7 +7,6 @@ how things fit together where they are restored. The descriptors that belong to 
 """
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple, get_args
 
@@ -31,6 +30,7 @@ _MAX_DIGITS = 1 << 16
 _MAX_BLOCKS = 1 << 20
 _MAX_COUNTERS = 1000
 _MAX_RINGS = 64
+_MAX_REAL = 1 << 53
 
 
 class Number(NamedTuple):
@@ -41,7 +41,7 @@ class Number(NamedTuple):
 
 
 class Real(NamedTuple):
-    """A finite number from 0 on."""
+    """A number from 0 on that a float can hold, and seconds can be."""
 
 
 class Text(NamedTuple):
@@ -144,6 +144,7 @@ DOCUMENT = {
         "features": _U64,
         "queues": Maybe(Choice(get_args(QueueRule))),
         "discards_hints": bool,
+        "descriptor_store": bool,
     },
     "listeners": {"socket": (_U64, _U64), "control": (_U64, _U64)},
     "device": _DEVICE,
@@ -217,7 +218,7 @@ def _is(value: Any, shape: Any) -> bool:
     if isinstance(shape, Number):
         return type(value) is int and shape.low <= value <= shape.high
     if isinstance(shape, Real):
-        return type(value) in {int, float} and math.isfinite(value) and value >= 0
+        return type(value) in {int, float} and 0 <= value <= _MAX_REAL
     if isinstance(shape, Choice):
         return value in shape.strings
     fits = isinstance(value, str) and len(value) <= shape.most

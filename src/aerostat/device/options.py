@@ -41,6 +41,8 @@ Serve one balloon device to a VMM over vhost-user, until SIGTERM.
   --discard-hints        also give back what it tells; only for guests that use none of it before
                          the round is over, which Linux under memory pressure does
   --packed-rings         let the driver use packed virtqueues instead of split ones
+  --descriptor-store     at SIGTERM, leave the guest to the next process of this systemd service,
+                         which needs FileDescriptorStoreMax=64
   --take-over PATH       go on in the place of the process whose control socket this is, with its
                          options, sockets and guest; the guest and the VMM do not notice
   --help                 show this
@@ -51,7 +53,8 @@ class Options(NamedTuple):
     """What a device process is told.
 
     `size` is the guest's RAM in bytes; None: what it shares. `queues` is the rule by which its
-    driver numbers them; None: found out. For `discards_hints`, see `Guest`.
+    driver numbers them; None: found out. For `discards_hints`, see `Guest`. With
+    `descriptor_store`, SIGTERM leaves the guest to the service's next process.
     """
 
     socket: str
@@ -62,6 +65,7 @@ class Options(NamedTuple):
     features: int = DEFAULT_FEATURES
     queues: QueueRule | None = None
     discards_hints: bool = False
+    descriptor_store: bool = False
 
 
 # Options without a value that each leave a feature out.
@@ -71,8 +75,9 @@ _WITHOUT = {
     "no-page-poison": PAGE_POISON,
 }
 _LONG = [
-    *("socket=", "control=", "size=", "name=", "once", "queues=", "take-over=", "help"),
+    *("socket=", "control=", "size=", "name=", "once", "queues=", "help"),
     *("free-page-hint", "discard-hints", "packed-rings", *_WITHOUT),
+    *("descriptor-store", "take-over="),
 ]
 
 
@@ -115,6 +120,7 @@ def parse(arguments: list[str]) -> Options | TakeOver | None:
         features=_features(given),
         queues=cast("QueueRule | None", rule),
         discards_hints="--discard-hints" in given,
+        descriptor_store="--descriptor-store" in given,
     )
 
 

@@ -4,6 +4,7 @@ Its end may be another's beginning: see `aerostat.device.handover`. Touches the 
 signals, and the loop; the rest is done in the rooms beside it. Standard library only.
 """
 
+import os
 import signal
 import socket
 from collections.abc import Mapping
@@ -32,6 +33,7 @@ class Server:
     ) -> None:
         self._options = options
         self._once = options.once
+        self._terminated = False
         self._loop = Loop()
         self._log = Log("aerostat device" + (f" {options.name}" if options.name else ""))
         self._guest = Guest(
@@ -55,8 +57,8 @@ class Server:
         waker, signals = socket.socketpair()
         waker.setblocking(False)
         signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._loop.stop())
+        signal.signal(signal.SIGINT, lambda *_: self._loop.stop())
+        signal.signal(signal.SIGTERM, lambda *_: self._terminate())
         self._loop.watch(signals.fileno(), READ, self._loop.stop)
         if self._link is None:
             self._await_front_end()
@@ -68,7 +70,13 @@ class Server:
             signal.set_wakeup_fd(-1)
             waker.close()
             signals.close()
+            if self._terminated and self._options.descriptor_store:
+                self._keep()
             self._close()
+
+    def _terminate(self) -> None:
+        self._terminated = True
+        self._loop.stop()
 
     def _is_running(self) -> bool:
         return self._link is not None and self._link.running
@@ -117,16 +125,32 @@ class Server:
             self._link.rest()
         if handover.offer(connection, self._state(), self._descriptors()):
             connection.close()
-            self._let_go()
-            # Their paths are another's now.
-            self._listener.leave()
-            self._control_listener.leave()
+            self._leave()
             self._loop.stop()
             return
         handover.refuse(connection)
         self._log("nobody has taken over")
         if self._link is not None:
             self._link.resume()
+
+    def _keep(self) -> None:
+        """Leave everything to the next process of this service."""
+        from aerostat.device import store  # noqa: PLC0415 - as above
+
+        if self._link is not None:
+            self._link.rest()
+        try:
+            store.keep(os.environ, self._state(), self._descriptors())
+        except OSError as error:
+            self._log(f"the guest cannot be kept: {error}")
+        else:
+            self._leave()
+
+    def _leave(self) -> None:
+        """Close everything, and leave to another process what it has of it: the paths, too."""
+        self._let_go()
+        self._listener.leave()
+        self._control_listener.leave()
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -161,10 +185,8 @@ class Server:
             raise PeerError(f"cannot go on: {error}") from error
 
     def abandon(self) -> None:
-        """Close everything, and leave what another process still has as it is."""
-        self._let_go()
-        self._listener.leave()
-        self._control_listener.leave()
+        """End without having run."""
+        self._leave()
         self._loop.close()
 
 

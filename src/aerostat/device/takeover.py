@@ -1,9 +1,10 @@
 """Being what another device process was: its sockets, its front-end, its guest.
 
-The other half of `aerostat.device.handover`. Touches what a server touches; standard library only.
+The other half of `aerostat.device.handover`, and of `aerostat.device.store`. Touches what a server
+touches; standard library only.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 from aerostat.device.handover import Offer
@@ -11,6 +12,7 @@ from aerostat.device.named import Descriptors
 from aerostat.device.options import Options
 from aerostat.device.server import Server
 from aerostat.device.sockets import AdoptedListener, Listener
+from aerostat.device.store import kept
 from aerostat.errors import PeerError, UsageError
 
 
@@ -23,7 +25,6 @@ def take_over(path: str) -> Server:
     try:
         server = _successor(offer.document, offer.descriptors)
         try:
-            server.go_on(offer.document, offer.descriptors)
             offer.accept()
         except BaseException:
             server.abandon()
@@ -33,16 +34,37 @@ def take_over(path: str) -> Server:
     return server
 
 
+def resume(environment: MutableMapping[str, str]) -> Server | None:
+    """Return a server that is what this service's last process was; None if it has kept nothing.
+
+    Raises `PeerError` where it has kept what nobody can go on with.
+    """
+    found = kept(environment)
+    if found is None:
+        return None
+    state, descriptors = found
+    try:
+        return _successor(state, descriptors)
+    finally:
+        descriptors.close()
+
+
 def _successor(state: Mapping[str, Any], descriptors: Descriptors) -> Server:
-    """Return a server with another's options and listeners. Raises `PeerError`."""
+    """Return a server that is what another was, by its document. Raises `PeerError`."""
     options = Options(**state["options"])
     listeners: list[Listener] = []
     try:
         for name, path in (("socket", options.socket), ("control", options.control)):
             device, inode = state["listeners"][name]
             listeners.append(AdoptedListener(path, descriptors.take(name), (device, inode)))
-        return Server(options, (listeners[0], listeners[1]))
+        server = Server(options, (listeners[0], listeners[1]))
     except (PeerError, UsageError) as error:
         for listener in listeners:
             listener.leave()
         raise PeerError(str(error)) from error
+    try:
+        server.go_on(state, descriptors)
+    except BaseException:
+        server.abandon()
+        raise
+    return server
