@@ -6,5 +6,6 @@ listened to. `contents` says what has become of pages, `complaints` what a kerne
 
 The checks, in the order in which they are played: `beginning`, `statistics`, `pages`, `reports`,
 `hints`, `packed`, `provocations`, and `conduct`, which judges all that was seen on the way. They
-are in the `registry`; `all_checks` has them all.
+are in the `registry`; `all_checks` has them all. `faults` has drivers that are broken on purpose,
+by which the checks are checked.
 """
