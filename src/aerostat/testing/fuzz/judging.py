@@ -18,7 +18,6 @@ class Judging:
     """The judge of a guided run, in a ``with`` block."""
 
     def __init__(self, target: Target, store: Store) -> None:
-        self._target = target
         self._store = store
         self._oracle = Oracle(target)
         self._watching = self._oracle.watching()
@@ -50,4 +49,4 @@ class Judging:
     def _note(self, finding: Finding | None) -> None:
         if finding is not None and finding.identity not in self._known:
             self._known.add(finding.identity)
-            self._store.keep(small(self._target, finding))
+            self._store.keep(small(self._oracle, finding))

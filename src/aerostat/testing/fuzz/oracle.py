@@ -103,6 +103,15 @@ class Oracle:
             return _finding(self.target, case, first)
         return None
 
+    def shows(self, identity: str) -> Callable[[bytes], bool]:
+        """Return a function that tells whether a case shows this fault."""
+
+        def same(case: bytes) -> bool:
+            finding = self.judge(case)
+            return finding is not None and finding.identity == identity
+
+        return same
+
     def judge_holdings(self, cases: Sequence[bytes], before: Holdings) -> Finding | None:
         """Look for what `cases`, played since there was `before`, have left behind.
 
@@ -156,15 +165,3 @@ def _finding(target: Target, case: bytes, error: BaseException) -> Finding:
             where += f":{last.line}"
     trace = "".join(traceback.format_exception(error))
     return Finding(target.name, case, f"{type(error).__name__} in {where}", trace)
-
-
-def holds(target: Target, case: bytes) -> Callable[[bytes], bool]:
-    """Return a function that tells whether another case shows the same fault as `case`."""
-    oracle = Oracle(target)
-    first = oracle.judge(case)
-
-    def same(other: bytes) -> bool:
-        finding = oracle.judge(other)
-        return finding is not None and first is not None and finding.identity == first.identity
-
-    return same

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from aerostat.testing.fuzz.minimise import minimise
 from aerostat.testing.fuzz.mutation import cases
-from aerostat.testing.fuzz.oracle import Holdings, Oracle, holds
+from aerostat.testing.fuzz.oracle import Holdings, Oracle
 from aerostat.testing.fuzz.target import Finding, Target
 
 # After so many cases it is looked at whether anything is left behind.
@@ -49,17 +49,17 @@ def play(
         while batch := list(islice(stream, _BATCH)):
             for finding in _judge(oracle, batch):
                 if finding.identity not in found:
-                    found[finding.identity] = small(target, finding)
+                    found[finding.identity] = small(oracle, finding)
             if seconds is not None and time.monotonic() - began > seconds:
                 break
         played = oracle.cases
     return Played(target.name, played, time.monotonic() - began, tuple(found.values()))
 
 
-def small(target: Target, finding: Finding) -> Finding:
+def small(oracle: Oracle, finding: Finding) -> Finding:
     """Return the same fault in a case as small as can be found."""
-    case = minimise(finding.case, holds(target, finding.case))
-    again = Oracle(target).judge(case)
+    case = minimise(finding.case, oracle.shows(finding.identity))
+    again = oracle.judge(case)
     return finding if again is None else again
 
 

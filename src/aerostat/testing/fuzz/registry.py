@@ -22,7 +22,10 @@ PURE = (
     "agent",
 )
 #: They touch files, or sockets, or take long to load.
-OTHERS = ("link", "process-guest", "api", "saved-state", "journal", "traces", "scenario")
+OTHERS = (
+    *("link", "handover", "process-guest", "api", "saved-state", "journal", "traces"),
+    "scenario",
+)
 NAMES = PURE + OTHERS
 
 

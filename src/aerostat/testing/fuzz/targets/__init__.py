@@ -2,7 +2,8 @@
 
 One room each, with one `TARGET` of the room's name. Of guests: `memory`, `chain`, `split_ring`,
 `packed_ring`, `buffers`, `hints`, `device`. Of devices: `driver_ring`, `driver_packed_ring`,
-`driver`, `process_guest`. Of VMMs and of vhost-user devices: `backend`, `frontend`, `link`. Of
+`driver`, `process_guest`, `handover`. Of VMMs and vhost-user devices: `backend`, `frontend`,
+`link`. Of
 clients, of monitors and agents: `control`, `api`, `monitor`, `agent`. Of operators, of earlier
 managers, and of other people's files: `config`, `saved_state`, `journal`, `traces`, `scenario`.
 

@@ -64,7 +64,24 @@ def _spoil_one(source: Source, whole: Any, words: Sequence[str], depth: int) -> 
         if source.chance(15):
             return whole[:at] + whole[at + source.below(2) :] + whole[at:]
         return [*whole[:at], _spoil_one(source, whole[at], words, depth + 1), *whole[at + 1 :]]
+    if source.chance(50):
+        return _like(source, whole, words)
     return value(source, words, depth)
+
+
+def _like(source: Source, whole: Any, words: Sequence[str]) -> Any:
+    """Return a value of the same type, where there is one."""
+    match whole:
+        case bool():
+            return not whole
+        case int():
+            return source.near(whole, 64) if source.chance(50) else source.number(64)
+        case float():
+            return source.choose((*_FLOATS, whole / 2, whole + 1))
+        case str():
+            return word(source, words)
+        case _:
+            return [] if isinstance(whole, list) else {}
 
 
 def text(source: Source, whole: Any) -> bytes:

@@ -147,7 +147,7 @@ def run(case: bytes) -> None:
     source = Source(case)
     loop = Loop()
     guest = Guest(loop, Log("fuzz"))
-    guest.log = _silent  # type: ignore[assignment]
+    guest.log = silent  # type: ignore[assignment]
     front = FrontEnd(source, guest.device.features | bit(VERSION_1))
     closed: list[bool] = []
     link = Link(loop, guest, front.end, lambda: closed.append(True))
@@ -155,10 +155,10 @@ def run(case: bytes) -> None:
     try:
         if not source.chance(15):
             front.begin()
-            _turn(loop, 30)
+            turn(loop, 30)
         while source.left and not link.closed:
             _step(source, front, guest)
-            _turn(loop, 3)
+            turn(loop, 3)
             shared = shared or _reaches_beyond(guest)
             assert shared or front.untouched(), "a page that is not the guest's"
     finally:
@@ -195,14 +195,14 @@ def _nothing(*_: object) -> None:
     """Do nothing."""
 
 
-def _turn(loop: Loop, times: int) -> None:
+def turn(loop: Loop, times: int) -> None:
     """Let the loop do what is due, and wait for nothing."""
     for _ in range(times):
         loop.call_soon(_nothing)
         loop.turn()
 
 
-def _silent(_message: str) -> None:
+def silent(*_: object) -> None:
     """Say nothing."""
 
 
