@@ -2,7 +2,7 @@
 
 Writes the tables of docs/specification.md anew, from the statements of
 `aerostat.testing.conformance`, from the marks that the tests carry, and from `NOT_TESTED`. Tests
-are read, not imported.
+are read, not imported. Writes docs/statements.md, too: `statement_pages`.
 """
 
 import ast
@@ -14,7 +14,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tools.not_tested import NOT_TESTED  # noqa: E402 - needs the path above
+from tools.not_tested import NOT_TESTED  # noqa: E402
 
 from aerostat.errors import UsageError  # noqa: E402
 from aerostat.testing.conformance.statements import (  # noqa: E402
@@ -24,6 +24,7 @@ from aerostat.testing.conformance.statements import (  # noqa: E402
     Group,
     Statement,
 )
+from tools import statement_pages  # noqa: E402 - needs the path above
 
 TESTS = ROOT / "tests"
 DOCUMENT = ROOT / "docs" / "specification.md"
@@ -145,8 +146,9 @@ def renew(document: str, carried: Mapping[str, Sequence[Test]]) -> str:
 
 
 def main() -> None:
-    """Renew the document."""
+    """Renew the documents."""
     DOCUMENT.write_text(renew(DOCUMENT.read_text(encoding="utf-8"), collect()), encoding="utf-8")
+    statement_pages.main()
 
 
 if __name__ == "__main__":

@@ -213,7 +213,7 @@ def test_a_report_has_a_line_for_each_statement_the_worst_first() -> None:
         *[line for line in lines if "ST-DEV-2" in line],
         "           quiet [three]",
         "PCI",
-        "  -        PCI-9        (PCI is elsewhere)",
+        "  unseen   PCI-9        (PCI is elsewhere)",
     ]
     quiet = [line.text for line in report.lines(VERDICTS, quiet=True)]
     assert "PCI" not in quiet

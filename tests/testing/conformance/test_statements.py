@@ -15,7 +15,7 @@ sys.path.append(str(ROOT))
 
 from tools.not_tested import NOT_TESTED  # noqa: E402
 
-from tools import specification  # noqa: E402 - needs the path above
+from tools import specification, statement_pages  # noqa: E402 - needs the path above
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +89,13 @@ def test_the_document_is_up_to_date(carried: dict[str, list[specification.Test]]
     written = specification.DOCUMENT.read_text(encoding="utf-8")
 
     assert written == specification.renew(written, carried), "run: make statements"
+
+
+def test_every_statement_has_a_section_that_is_up_to_date() -> None:
+    written = statement_pages.DOCUMENT.read_text(encoding="utf-8")
+
+    assert written == statement_pages.page(), "run: make statements"
+    assert all(f"\n### {id_}\n" in written for id_ in STATEMENTS)
 
 
 # ---- how they are collected

@@ -11,7 +11,7 @@ def listing(registries: Sequence[Registry[Any]]) -> Iterator[str]:
     """Yield a line for each statement that is looked at, below its group's title."""
     for group in GROUPS:
         lines = [
-            f"  {one.id:<13} {', '.join(sides):<15} {one.words}"
+            f"  {one.id:<12} {', '.join(sides):<14} {one.strength:<10} {one.words}"
             for one in group.statements
             if (sides := [f"{each.side}" for each in registries if each.of(one.id)])
         ]
@@ -23,19 +23,17 @@ def listing(registries: Sequence[Registry[Any]]) -> Iterator[str]:
 def explanation(id: str, registries: Sequence[Registry[Any]]) -> Iterator[str]:  # noqa: A002
     """Yield all that is known of a statement, in lines. Raises `UsageError` if there is none."""
     one, group = statement(id.upper()), group_of(id.upper())
-    yield f"{one.id}: {one.words}"
+    yield f"{one.id} ({one.who}, {one.strength}): {one.words}"
     if one.note:
         yield one.note
-    yield ""
-    yield f"of whom     {one.who}"
-    yield f"strength    {one.strength}"
-    yield f"where       {place(one.clause)} ({group.title})"
+    yield f"In {place(one.clause)}: {group.title.lower()}."
     if group.needs:
-        yield f"if          {group.needs} is negotiated"
+        yield f"Where {group.needs} is negotiated."
     for registry in registries:
-        yield from _observed(one.id, registry)
+        for name, how in observations(one.id, registry):
+            yield f"- of a {registry.side}, {name or 'not observable'}: {how}"
     for deviation in deviations_from(one.id):
-        yield f"known       {deviation.implementation} {deviation.words}"
+        yield f"- known: {deviation.implementation} {deviation.words}"
 
 
 def place(clause: str) -> str:
@@ -43,12 +41,15 @@ def place(clause: str) -> str:
     return f"virtio 1.2, {clause}" if clause[0].isdigit() else clause
 
 
-def _observed(id_: str, registry: Registry[Any]) -> Iterator[str]:
-    told = set()
+def observations(id_: str, registry: Registry[Any]) -> list[tuple[str, str]]:
+    """Return how a statement is observed of one side: checks' names, and what each does.
+
+    Where it is not observable, the name is "", and the rest says why.
+    """
+    told = {}
     for check in registry.of(id_):
-        if check.name not in told:
-            told.add(check.name)
-            needs = f" Needs {', '.join(check.needs)}." if check.needs else ""
-            yield f"of a {registry.side:<7}{check.name}: {check.how}{needs}"
+        needs = f" Needs {', '.join(check.needs)}." if check.needs else ""
+        told[check.name] = f"{check.how}{needs}"
     if not told and id_ in registry.unobservable:
-        yield f"of a {registry.side:<7}not observable: {registry.unobservable[id_]}"
+        return [("", registry.unobservable[id_])]
+    return list(told.items())

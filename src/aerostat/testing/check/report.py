@@ -11,12 +11,13 @@ from aerostat.testing.conformance.statements import GROUPS, Strength, statement
 
 SCHEMA = 1
 
-_WORDS = {
+#: What each outcome is called in lines of text.
+WORDS = {
     Outcome.PASS: "pass",
     Outcome.FAIL: "FAIL",
     Outcome.WARNING: "warning",
     Outcome.DEVIATION: "known",
-    Outcome.UNOBSERVABLE: "-",
+    Outcome.UNOBSERVABLE: "unseen",
     Outcome.SKIPPED: "skipped",
 }
 _COLOURS = {
@@ -33,7 +34,7 @@ _COUNTED = {
     Outcome.UNOBSERVABLE: "not observable here",
     Outcome.SKIPPED: "skipped",
 }
-_OUTCOME_WIDTH = max(map(len, _WORDS.values()))
+_OUTCOME_WIDTH = max(map(len, WORDS.values()))
 _ID_WIDTH = 12
 _STRENGTH_WIDTH = max(map(len, Strength))
 _INDENT = " " * (2 + _OUTCOME_WIDTH + 2)
@@ -72,7 +73,7 @@ _WRONG = (Outcome.FAIL, Outcome.WARNING, Outcome.DEVIATION)
 
 def _of_statement(id_: str, verdicts: Sequence[Verdict]) -> Iterator[Line]:
     worst = verdicts[0]
-    word, colour = _WORDS[worst.outcome], _COLOURS.get(worst.outcome)
+    word, colour = WORDS[worst.outcome], _COLOURS.get(worst.outcome)
     one = statement(id_)
     told = f"{one.strength:<{_STRENGTH_WIDTH}} {one.words}"
     if worst.outcome not in (*_WRONG, Outcome.PASS):

@@ -25,7 +25,8 @@ class Program(Closing):
         self.command = list(command)
         self._process: subprocess.Popen[bytes] | None = None
         self._crash = ""
-        self._started = False
+        self.starts = 0
+        """How often it was started."""
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the program
 
     @property
@@ -41,9 +42,9 @@ class Program(Closing):
         if self.running:
             return
         self._note_crash()
-        if self._started:
+        if self.starts:
             socket.unlink(missing_ok=True)
-        self._started = True
+        self.starts += 1
         try:
             self._process = subprocess.Popen(
                 self.command,

@@ -25,6 +25,8 @@ from aerostat.virtio.features import RING_PACKED, bit
 _AGAIN_SECONDS = 0.02
 # How long a device may take to start.
 _FIRST_SECONDS = 5.0
+# A program that ends so often before anybody can connect will do so again.
+_STARTS = 3
 # Where the guest's memory begins in its file, so that a device that forgets the offset is found.
 _FILE_OFFSET = 2 * MIB
 # A device that hangs may be given up only by who waits; so many times, then it is left alone.
@@ -69,8 +71,12 @@ class SocketStage(Closing):
 
     def meet(self) -> None:
         """Connect for the first time. Raises `AerostatError` if nobody can be met."""
-        with self._connect(Deadline(max(self.options.patience, _FIRST_SECONDS))) as transport:
-            self.offered = transport.offered
+        try:
+            with self._connect(Deadline(max(self.options.patience, _FIRST_SECONDS))) as transport:
+                self.offered = transport.offered
+        except LinkError as error:
+            crash = self._program.take_crash() if self._program is not None else ""
+            raise LinkError(f"{error}; {crash}" if crash else str(error)) from error
         # What never served cannot be found to have stopped; then checks say what it does not do.
         self._sound = not self._trouble()
 
@@ -112,14 +118,17 @@ class SocketStage(Closing):
     def _connect(self, deadline: Deadline) -> SocketTransport:
         """Connect, waiting for a device that is only starting, or has not noticed a hang-up."""
         limit = Deadline(deadline.left(max(self.options.patience, 1.0)))
+        begin = 0 if self._program is None else self._program.starts
+        hopeless = False
         while True:
             if self._program is not None:
                 self._program.start(self.socket)
+                hopeless = self._program.starts - begin > _STARTS
             try:
                 file = SharedFile(spans(self.options.memory), _FILE_OFFSET)
                 return SocketTransport(str(self.socket), file, patience=self.options.patience)
             except LinkError:
-                if limit.over:
+                if limit.over or hopeless:
                     raise
             time.sleep(_AGAIN_SECONDS)
 
@@ -150,7 +159,10 @@ class SocketStage(Closing):
         if self._program is not None:
             self._program.stop()
         elif self._troubles >= _PATIENCE_LOST or not self._listens():
-            self._gone = f"the device is gone since the check {check.title}"
+            self._gone = (
+                f"the device is gone since the check {check.title};"
+                " with its command after -- it would be started again"
+            )
         return trouble
 
     def _listens(self) -> bool:
