@@ -42,6 +42,10 @@ class Settings:
     """Where nobody needs it, this fraction of its maximum is kept idle in a guest whose programs
     would be killed: the first burst is seen only when it is half over."""
 
+    readiness_hidden: float = 0.45
+    """... and this one in a guest that does not say what is available: files look like use there,
+    and what is idle is less than it seems."""
+
     brittle_margin: float = 0.05
     """A guest whose total exceeds its size by this fraction of its maximum deflates on OOM."""
 
@@ -164,7 +168,7 @@ class Settings:
     """Where a guest does not say what is available: time constant with which less and less of what
     it has in use is taken for its programs', ..."""
 
-    programs_back: float = 0.1
+    programs_back: float = 0.05
     """... and the fraction of the rest that is, too, at each sample in which it feels harm."""
 
     trust_fall: float = 10.0
