@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
-from aerostat.errors import AerostatError
+from aerostat.errors import AerostatError, LinkError
 from aerostat.testing.check.checks import Check, Choice, Judge, Registry, chosen
 from aerostat.testing.check.deadline import Deadline
 from aerostat.testing.check.verdicts import Known, Outcome, Verdict
@@ -89,6 +89,8 @@ def play(stage: Stage[S], check: Check[S]) -> Sequence[Verdict]:
     try:
         with subject as made:
             check.play(made, judge)
+    except ConnectionError:
+        judge.raised(LinkError("the other end hung up", retryable=False))
     except (AerostatError, OSError) as error:
         judge.raised(error if isinstance(error, AerostatError) else AerostatError(str(error)))
     if trouble := stage.examine(check):

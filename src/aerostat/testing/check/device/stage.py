@@ -88,7 +88,9 @@ class SocketStage(Closing):
 
     def description(self) -> str:
         """Return who is checked, and what it offers."""
-        return f"{self.socket}: {' '.join(feature_names(self.offered & self.options.features))}"
+        names = " ".join(feature_names(self.offered & self.options.features))
+        plain = "" if self._sound else "\nNot even a plain inflation is served; expect the rest."
+        return f"{self.socket}: {names}{plain}"
 
     def lacks(self, check: Check[Machine]) -> str:
         """Return which of a check's features are not there."""

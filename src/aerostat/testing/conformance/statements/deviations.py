@@ -55,4 +55,12 @@ DEVIATIONS = (
         "Cloud Hypervisor, 2026-08", "VQ-DEV-4",
         "returns reported pages with their whole length as written",
     ),
+    Deviation(
+        "libvhost-user of QEMU 7.2", "VU-DEV-1",
+        "answers a request that there is not with success",
+    ),
+    Deviation(
+        "libvhost-user of QEMU 7.2", "BAD-VU-1",
+        "ends by an assertion when it is to end a ring that is not there",
+    ),
 )  # fmt: skip
