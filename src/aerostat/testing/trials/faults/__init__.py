@@ -14,6 +14,8 @@ Run as a program (`__main__`) it makes one, and writes a report of it: ``make fa
     all of them, the manager, and a witness: a second manager that only looks
 `oracle`
     the promises, held against what the managers' journals and snapshots say; pure
+`audit`
+    the journals read as they grow, for the oracle
 `remains`
     what the dead leave: processes of nobody, state, journal
 `stay`, `campaign`

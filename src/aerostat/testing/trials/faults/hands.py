@@ -150,6 +150,21 @@ def status(pid: int, name: str) -> int | None:
     return None
 
 
+def described(place: str) -> Iterator[str]:
+    """Yield a line for each process that `place` is named in the command line of.
+
+    Its number, state, clock ticks in user and in kernel mode, where in the kernel it waits, and
+    what it was started as.
+    """
+    for pid in processes():
+        said, fields = command_line(pid), _stat(pid)
+        if place in said and fields:
+            waits = ""
+            with contextlib.suppress(OSError):
+                waits = Path(f"/proc/{pid}/wchan").read_text()
+            yield f"{pid} {fields[0]} {fields[11]} {fields[12]} {waits} {said[:160]}"
+
+
 def _stat(pid: int) -> list[str]:
     try:
         text = Path(f"/proc/{pid}/stat").read_text()

@@ -151,6 +151,8 @@ class House:
             dirs_exist_ok=True,
             ignore_dangling_symlinks=True,
         )
+        place = self.laboratory.directory.name
+        (directory / "processes.txt").write_text("\n".join(hands.described(place)) + "\n")
 
     # Hurting.
 
@@ -164,7 +166,7 @@ class House:
         verb, what = fault.kind.split("-")
         async with AsyncExitStack() as lifting:
             async with lock:
-                injury.missed = await self._hurt(verb, what, one, lifting)
+                injury.missed = await self._hurt(fault, verb, what, one, lifting)
                 injury.began = time.monotonic()
             if injury.missed:
                 return injury
@@ -176,7 +178,7 @@ class House:
         return injury
 
     async def _hurt(
-        self, verb: str, what: str, one: Inhabitant | None, lifting: AsyncExitStack
+        self, fault: Fault, verb: str, what: str, one: Inhabitant | None, lifting: AsyncExitStack
     ) -> str:
         """Begin a fault; return why it cannot be, if so. `lifting` will end it."""
         if what in ("frontend", "monitor"):
@@ -188,6 +190,9 @@ class House:
         if verb == "kill":
             await self._kill(what, one, pid)
             return ""
+        if verb in ("replace", "contest"):
+            assert one is not None
+            return await one.replace_device(fault.lasts if verb == "contest" else None)
         if verb in hands.LIMITS:
             self._let_stumble(verb, one)
         grip: AbstractAsyncContextManager[None]

@@ -5,6 +5,8 @@ Touches processes and sockets through the laboratory.
 
 import asyncio
 import contextlib
+import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +22,7 @@ from aerostat.testing.laboratory import Laboratory
 from aerostat.testing.polling import until
 from aerostat.testing.processes.device import DeviceProcess
 from aerostat.testing.processes.nursery import Nursery
+from aerostat.testing.trials.faults import hands
 from aerostat.testing.trials.faults.relay import Relay
 from aerostat.testing.trials.faults.schedule import Resident
 from aerostat.units import MIB
@@ -31,6 +34,8 @@ _FILLED = 8 * MIB
 _REST, _WORK, _LIGHT_WORK = 8 * MIB, 56 * MIB, 20 * MIB
 _GROW_RATE = 24 * MIB
 _NURSED = 60.0
+# Within this a device process has taken over from another, even on a machine with much to do.
+_TAKES_OVER = 0.6
 
 Lodger = ProcessGuest | UmlGuest | LibvirtGuest
 
@@ -158,6 +163,40 @@ class Inhabitant:
             self.guest = domain
         await domain.fill(_FILLED)
 
+    # Hurting.
+
+    async def replace_device(self, contested: float | None) -> str:
+        """Have another device process take over; return why that came to nothing, if it did.
+
+        Where it is `contested` one of the two is killed meanwhile, at a moment that this says:
+        in even hundredths of a second the old one.
+        """
+        old = self.device
+        assert old is not None
+        assert old.pid is not None
+        taking_over = asyncio.create_task(old.successor())
+        if contested is not None:
+            moment = round(contested * 100)
+            await asyncio.sleep(moment / 100 % _TAKES_OVER)
+            if moment % 2 == 0:
+                self.excused.add("device")
+                _kill(old.pid)
+            else:
+                _kill(_successor_of(old))
+        try:
+            self.device = await taking_over
+        except LinkError as error:
+            return "" if contested is not None else str(error)
+        self._laboratory.devices.remove(old)
+        self._laboratory.devices.append(self.device)
+        # The old one may have ended before it had handed over anything; then so does the new one.
+        await until(self._has_decided, within=_NURSED)
+        return ""
+
+    async def _has_decided(self) -> bool:
+        assert self.device is not None
+        return not self.device.alive or await self.asked_for() is not None
+
     # Mending.
 
     async def mend(self) -> None:
@@ -281,6 +320,21 @@ def _forget(laboratory: Laboratory, guest: Lodger) -> None:
     """Have the laboratory not keep every guest that ever was."""
     if not isinstance(guest, LibvirtGuest):
         laboratory.guests.remove(guest)
+
+
+def _successor_of(device: DeviceProcess) -> int | None:
+    """Return the process that is about to go on in the place of `device`."""
+    for pid in hands.children(os.getpid()):
+        # It may itself have begun so.
+        if pid != device.pid and f"--take-over {device.control}" in hands.command_line(pid):
+            return pid
+    return None
+
+
+def _kill(pid: int | None) -> None:
+    if pid is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _identity(path: Path) -> int | None:

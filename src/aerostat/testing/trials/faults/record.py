@@ -57,6 +57,7 @@ class Record:
     ticks: int = 0
     """Of both managers, judged one by one."""
     moves: int = 0
+    """With those that the witness only would have made."""
     slowest_tick: float = 0.0
     """Of the witness."""
     lag: float = 0.0

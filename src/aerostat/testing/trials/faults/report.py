@@ -159,7 +159,7 @@ def _figures(record: Record) -> list[str]:
     lines = [
         f"memory looked through {record.checks} times, {looked} in all: {record.damaged} damaged",
         f"killed for want of memory: {record.oom_kills}; guests started again: {record.restarts}",
-        f"judged: {record.ticks} ticks and {record.moves} moves",
+        f"judged: {record.ticks} ticks and {record.moves} moves of both managers",
         f"the slowest tick of the witness took {record.slowest_tick:.2f} s",
         f"this program itself was held up for at most {record.lag:.2f} s",
     ]

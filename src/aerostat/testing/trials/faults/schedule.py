@@ -29,6 +29,8 @@ KINDS = {
     "starve-device": Kind("device", 4, "the device gets a tenth of the time"),
     "descriptors-device": Kind("device", 3, "the device may open no descriptor more"),
     "memory-device": Kind("device", 3, "the device gets no memory more"),
+    "replace-device": Kind("device", 4, "another device process goes on in the place of this one"),
+    "contest-device": Kind("device", 4, "the same, and one of the two is killed at some moment"),
     "kill-guest": Kind("guest", 8, "the guest is killed, another one started on its device"),
     "pause-guest": Kind("guest", 6, "the guest is stopped, kernel and all"),
     "starve-guest": Kind("guest", 4, "the guest gets a tenth of the time"),

@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
-from aerostat.daemon.journal.reading import JournalReader
 from aerostat.daemon.snapshot import Snapshot
 from aerostat.errors import AerostatError
 from aerostat.testing.trials.faults import hands, oracle
+from aerostat.testing.trials.faults.audit import Audit
 from aerostat.testing.trials.faults.house import GUARANTEE, INTERVAL, Eye, House
-from aerostat.testing.trials.faults.oracle import Books, Darkness, Violation
+from aerostat.testing.trials.faults.oracle import Darkness, Violation
 from aerostat.testing.trials.faults.record import Found, Injury, Record
 from aerostat.testing.trials.faults.schedule import HOUSEHOLD, Fault
 from aerostat.units import MIB, format_size
@@ -62,10 +62,11 @@ class Stay:
         self._say = say
         self._keep = keep
         self._after = after
-        self._books = {"manager": Books(), "witness": Books(manages=False)}
-        self._moves_until = dict.fromkeys(self._books, 0.0)
+        self._audits = {
+            "manager": Audit("manager", house.manager.process.journal, manages=True),
+            "witness": Audit("witness", house.witness.process.journal, manages=False),
+        }
         self._darkness: list[Darkness] = []
-        self._entitled: dict[tuple[float, str], int] = {}
         self._first_descriptors: dict[str, tuple[int, int]] = {}
         self._oom_kills: Counter[str] = Counter()
         self._lag = 0.0
@@ -110,6 +111,7 @@ class Stay:
         well = await self._recover(injuries)
         self._darkness += self._dark(injuries)
         self._judge(injuries)
+        await self._read_journals(must_go_on=well)
         if well:
             await self._look_for_damage(injuries)
             self._count()
@@ -215,14 +217,12 @@ class Stay:
         """Take what the managers said since the last time."""
         house = self._house
         news = {"manager": house.manager.take(), "witness": house.witness.take()}
-        for snapshot in news["manager"]:
-            for row in snapshot.guests:
-                if row.entitlement is not None:
-                    self._entitled[round(snapshot.time, 3), row.key] = row.entitlement
+        for name, snapshots in news.items():
+            self._audits[name].hear(snapshots)
         return news
 
     def _judge(self, injuries: Collection[Injury]) -> None:
-        """Hold the round against the promises."""
+        """Hold what the managers showed of the round against the promises."""
         record, news = self._record, self._look()
         limit = _oldest(self._lag)
         hurt = {
@@ -241,35 +241,20 @@ class Stay:
         record.slowest_tick = max(
             [record.slowest_tick, *(snapshot.tick_duration for snapshot in news["witness"])]
         )
-        self._read_journals()
 
-    def _read_journals(self, *, must_go_on: bool = True) -> None:
-        for name, eye in (("manager", self._house.manager), ("witness", self._house.witness)):
-            books = self._books[name]
+    async def _read_journals(self, *, must_go_on: bool) -> None:
+        for name, audit in self._audits.items():
+            ticks, moves = audit.ticks, audit.moves
             try:
-                with JournalReader(eye.process.journal) as journal:
-                    before = books.tick
-                    ticks = list(journal.ticks(books.tick + 1))
-                    found = books.reckon(ticks, self._darkness, self._entitled)
-                    self._find_all(one._replace(what=f"the {name}: {one.what}") for one in found)
-                    self._record.ticks += len(ticks)
-                    moves = list(journal.moves(since=self._moves_until[name]))
-                    moves = [move for move in moves if move.wall > self._moves_until[name]]
+                if must_go_on and not await audit.goes_on():
+                    self._find(Violation("state", f"the journal of the {name} has nothing new"))
+                self._find_all(audit.judge(self._darkness))
             except AerostatError as error:
                 self._find(Violation("state", f"the journal of the {name}: {error}"))
-                continue
-            if must_go_on and books.tick == before:
-                self._find(Violation("state", f"the journal of the {name} has nothing new"))
-            if moves:
-                self._moves_until[name] = max(move.wall for move in moves)
-            if name == "manager":
-                self._record.moves += len(moves)
-                self._find_all(oracle.mute(moves))
-            else:
-                self._find_all(oracle.moved(moves))
+            self._record.ticks += audit.ticks - ticks
+            self._record.moves += audit.moves - moves
         newest = time.monotonic() - 60.0
         self._darkness = [dark for dark in self._darkness if dark.ended > newest]
-        self._entitled = {at: size for at, size in self._entitled.items() if at[0] > newest}
 
     async def _look_for_damage(self, injuries: Collection[Injury]) -> None:
         """Look through the memory of who was hurt; of everybody every few rounds."""
@@ -336,7 +321,7 @@ class Stay:
         if weights and weights[-1] > weights[0] + _MOST_GROWTH:
             grown = format_size(weights[-1] - weights[0])
             self._find(Violation("leaks", f"the witness has grown by {grown}"))
-        self._read_journals(must_go_on=False)
+        await self._read_journals(must_go_on=False)
         await house.manager.process.stop()
         answer = await house.manager.process.run("replay", str(house.manager.process.journal))
         record.replay = (answer.out + answer.err).strip()
