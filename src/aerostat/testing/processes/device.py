@@ -61,7 +61,7 @@ class DeviceProcess(LabProcess):
             for waiting in ended:
                 waiting.cancel()
         if self.alive or not other.alive:
-            await other.kill()
+            await super(DeviceProcess, other).kill()  # the sockets stay: they are this one's
             raise LinkError(f"{other.name} did not take over: {other.last_words()}")
         await super().kill()  # it has ended; its sockets are the other's
         return other
