@@ -38,8 +38,9 @@ Examples:
 @click.argument("program", metavar="COMMAND...", nargs=-1, type=click.UNPROCESSED)
 @click.option(
     "--guest",
-    type=click.Choice(["uml", "process", "qemu"]),
-    help="One of the laboratory's guests in the place of COMMAND.",
+    type=click.Choice(["uml", "process", "qemu", "aerostat"]),
+    help="One of the laboratory's guests in the place of COMMAND: Linux in user-mode Linux or in "
+    "QEMU, or our own driver in a process or in QEMU (aerostat).",
 )
 @click.option(
     "--features", metavar="NAME,...", help="What is offered, VERSION_1 always; else all there is."

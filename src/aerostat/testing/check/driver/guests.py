@@ -10,12 +10,21 @@ from typing import NamedTuple
 from aerostat.testing.check.driver.command import PLACE
 from aerostat.testing.guests import qemu, uml
 from aerostat.testing.guests.boards import PC
+from aerostat.testing.guests.initramfs import pack
 from aerostat.testing.guests.inside import alone
 from aerostat.testing.guests.modules import find_modules
+from aerostat.testing.guests.python import GuestPython, package_files
 from aerostat.units import MIB
 
 # A kernel reports free pages only while it has plenty of them: 128 MiB in user-mode Linux.
 SIZE = 256 * MIB
+
+# Our driver keeps some memory for the guest, and takes pages back where that is used up.
+_LEFT_TO_US_MIB = 80
+
+_OUR_DRIVER = b"""#!/bin/sh
+PYTHONPATH=/opt/aerostat exec python3 -m aerostat.guest
+"""
 
 
 class KnownGuest(NamedTuple):
@@ -59,13 +68,29 @@ def qemu_guest(directory: Path) -> KnownGuest:
 
     Raises `MissingError` where there is none, or only a QEMU that is older than 10.2.
     """
-    program = qemu.find_generic_program()
-    parts = qemu.Parts(program=program)
+    parts = qemu.Parts(program=qemu.find_generic_program())
+    files = parts.initramfs(init="alone.sh")
+    name = f"{parts.kernel.name} in {Path(parts.program).name}"
+    return KnownGuest(_qemu_command(parts, files, directory), name, "QEMU")
+
+
+def our_guest(directory: Path) -> KnownGuest:
+    """Return a QEMU guest with our own driver in the place of the kernel's, as `qemu_guest`."""
+    parts = qemu.Parts(program=qemu.find_generic_program())
+    python = GuestPython.here()
+    files = parts.initramfs(("virtio_pci",), init="alone.sh")
+    files += python.archive(parts.directory / "cache")
+    files += pack({**package_files(python), "driver": _OUR_DRIVER})
+    command = _qemu_command(parts, files, directory, f"left_mib={_LEFT_TO_US_MIB}")
+    return KnownGuest(command, "aerostat guest", "QEMU")
+
+
+def _qemu_command(parts: qemu.Parts, files: bytes, directory: Path, *arguments: str) -> list[str]:
     initramfs = directory / "initramfs"
-    initramfs.write_bytes(parts.initramfs(init="alone.sh"))
+    initramfs.write_bytes(files)
     size = f"{SIZE // MIB}M"
-    command = [
-        program,
+    return [
+        parts.program,
         *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
         *("-machine", f"{PC.machine},memory-backend=memory"),
         *("-accel", qemu.TCG, "-cpu", PC.processor, "-m", size),
@@ -73,15 +98,19 @@ def qemu_guest(directory: Path) -> KnownGuest:
         *("-chardev", f"socket,id=balloon,path={PLACE}"),
         *("-device", f"{qemu.GENERIC_DEVICE},chardev=balloon,{qemu.GENERIC_BALLOON}"),
         *("-kernel", str(parts.kernel), "-initrd", str(initramfs)),
-        *("-append", f"console={PC.console} {' '.join(qemu.KERNEL_ARGUMENTS)}"),
+        *("-append", " ".join((f"console={PC.console}", *qemu.KERNEL_ARGUMENTS, *arguments))),
         *("-serial", "stdio"),
     ]
-    return KnownGuest(command, f"{parts.kernel.name} in {Path(program).name}", "QEMU")
 
 
-_GUESTS = {"uml": uml_guest, "process": process_guest, "qemu": qemu_guest}
+_GUESTS = {
+    "uml": uml_guest,
+    "process": process_guest,
+    "qemu": qemu_guest,
+    "aerostat": our_guest,
+}
 
 
 def known_guest(kind: str, directory: Path) -> KnownGuest:
-    """Return the guest of a kind: ``uml``, ``process`` or ``qemu``. Raises `MissingError`."""
+    """Return the guest of a kind, a key of `_GUESTS`. Raises `MissingError`."""
     return _GUESTS[kind](directory)

@@ -1,6 +1,7 @@
 #!/bin/sh
-# PID 1 of a guest in QEMU that nobody commands, on busybox: loads the balloon driver, then uses
-# nearly all memory that is free and lets go of it again, over and over, as `alone.py` does.
+# PID 1 of a guest in QEMU that nobody commands, on busybox: loads the kernel's drivers, starts
+# /driver if there is one, then uses nearly all memory that is free and lets go of it again, over
+# and over, as `alone.py` does.
 
 /bin/busybox mkdir -p /proc /sys /dev
 /bin/busybox --install -s /bin
@@ -8,6 +9,7 @@ mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
 while read -r module; do insmod "/modules/$module"; done </modules/order
+[ ! -x /driver ] || /driver &
 
 free_mib() {
     while read -r name value _; do
@@ -16,7 +18,8 @@ free_mib() {
 }
 
 while true; do
-    more=$(($(free_mib) - 20)) # a kernel kills before the last page is gone
+    # A kernel kills before the last page is gone. Unknown words of its command line are variables.
+    more=$(($(free_mib) - ${left_mib:-20}))
     # In a process's own memory: it can be killed for it, and nobody else is.
     [ "$more" -le 0 ] || (
         echo 1000 >/proc/self/oom_score_adj
