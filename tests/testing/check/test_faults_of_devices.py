@@ -1,7 +1,7 @@
 """The kit is tested by devices that are broken on purpose: it finds them, and no others.
 
-Here are some, of each kind and quickly found; ``make check-kit`` has the kit look for all of them,
-by all that it has.
+Here are some, of each kind and quickly found; ``python -m
+aerostat.testing.check.device.faults.finding`` has the kit look for all, by all that it has.
 """
 
 import pytest
