@@ -69,6 +69,10 @@ calibrate: env lab-uml ## the model of guests held against real Linux, by counts
 faults: env lab-uml lab-qemu lab-libvirt ## everything killed, stopped, starved and cut off a thousand times; a report in build/faults
 	@$(BIN)/python -m aerostat.testing.trials.faults $(ARGS)
 
+.PHONY: check-kit
+check-kit: env ## devices that are broken on purpose: which of them the kit finds; half an hour
+	@$(BIN)/python -m aerostat.testing.check.device.faults.finding $(ARGS)
+
 .PHONY: simulate
 simulate: env ## all policies on all families of modelled guests; a report in build/simulation
 	@$(BIN)/aerostat simulate all --policy all --seeds 101-102 --dialect 16,10,6 \

@@ -40,6 +40,8 @@ KIT: dict[str, set[str]] = {
     "laboratory": {"processes", "guests"},
     "mocks": set(),
     "conformance": {"processes", "guests", "laboratory", "mocks"},
+    "check": {"processes", "guests", "laboratory", "mocks", "conformance"},
+    "fuzz": {"mocks", "conformance"},
     "trials": {"processes", "guests", "laboratory"},
 }
 """The wings of the testing kit, and which others each may import."""
