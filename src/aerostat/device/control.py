@@ -12,7 +12,7 @@ from typing import Any
 from aerostat import __version__
 from aerostat.device.commands import HAND_OVER, Commands
 from aerostat.device.loop import READ, WRITE, Loop, Timer
-from aerostat.device.sockets import Listener
+from aerostat.device.sockets import Door, Listener
 from aerostat.qmp.server import Command, CommandError, ServerSession
 
 # A manager, an operator, some scripts; beyond that, connections are closed at once. The bound
@@ -42,12 +42,12 @@ class Control:
     ) -> None:
         self.on_hand_over = on_hand_over
         self._loop = loop
-        self._listener = listener
         self._commands = commands
         self._clients: set[_Client] = set()
         self._quiet: Timer | None = None
         self._change_due = False
-        loop.watch(listener.fileno(), READ, self._accept)
+        self._door = Door(loop, listener, self._let_in)
+        self._door.open()
 
     def balloon_changed(self) -> None:
         """Tell every client, soon, what the balloon's size has become."""
@@ -63,7 +63,7 @@ class Control:
 
     def close(self) -> None:
         """Send what can be sent at once, and close every connection; the listener is not ours."""
-        self._loop.unwatch(self._listener.fileno())
+        self._door.shut()
         for client in list(self._clients):
             client.close()
 
@@ -71,10 +71,7 @@ class Control:
         if self._change_due:
             self.balloon_changed()
 
-    def _accept(self) -> None:
-        connection = self._listener.accept()
-        if connection is None:
-            return
+    def _let_in(self, connection: socket.socket) -> None:
         if len(self._clients) >= MAX_CLIENTS:
             connection.close()
             return

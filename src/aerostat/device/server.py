@@ -18,7 +18,7 @@ from aerostat.device.log import Log
 from aerostat.device.loop import READ, Loop
 from aerostat.device.named import Descriptors
 from aerostat.device.options import Options
-from aerostat.device.sockets import Listener, adopt_socket
+from aerostat.device.sockets import Door, Listener, adopt_socket
 from aerostat.errors import PeerError
 
 
@@ -46,6 +46,7 @@ class Server:
         )
         self._link: Link | None = None
         self._listener, self._control_listener = listeners or _listen(options)
+        self._door = Door(self._loop, self._listener, self._let_in)
         commands = Commands(
             self._guest, name=options.name, running=self._is_running, stop=self._loop.stop
         )
@@ -61,7 +62,7 @@ class Server:
         signal.signal(signal.SIGTERM, lambda *_: self._terminate())
         self._loop.watch(signals.fileno(), READ, self._loop.stop)
         if self._link is None:
-            self._await_front_end()
+            self._door.open()
         else:
             self._link.resume()
         try:
@@ -81,15 +82,9 @@ class Server:
     def _is_running(self) -> bool:
         return self._link is not None and self._link.running
 
-    def _await_front_end(self) -> None:
-        self._loop.watch(self._listener.fileno(), READ, self._accept)
-
-    def _accept(self) -> None:
-        connection = self._listener.accept()
-        if connection is None:
-            return
+    def _let_in(self, connection: socket.socket) -> None:
         # One guest, one balloon: the next front-end waits in the backlog until this one leaves.
-        self._loop.unwatch(self._listener.fileno())
+        self._door.shut()
         self._guest.counters["front_ends"] += 1
         self._link = Link(self._loop, self._guest, connection, self._link_closed)
 
@@ -98,7 +93,7 @@ class Server:
         if self._once:
             self._loop.stop()
         else:
-            self._await_front_end()
+            self._door.open()
 
     def _close(self) -> None:
         self._let_go()
@@ -112,7 +107,7 @@ class Server:
         self._once = True  # no other front-end is awaited
         if self._link is not None:
             self._link.close()
-        self._loop.unwatch(self._listener.fileno())
+        self._door.shut()
 
     # ---- going on in another process
 

@@ -1,18 +1,27 @@
-"""Listening on a Unix socket that only its owner may use, and taking it away again.
+"""Listening on a Unix socket that only its owner may use, letting in who comes, and leaving again.
 
 Touches the file system at the path it is given; standard library only.
 """
 
 import contextlib
+import errno
 import os
 import socket
 import stat
+from collections.abc import Callable
 
+from aerostat.device.loop import READ, Loop, Timer
 from aerostat.errors import PeerError, UsageError
 from aerostat.vhost_user.descriptors import OwnedDescriptor
 
 # Connections that wait to be accepted; more are refused by the kernel.
 BACKLOG = 16
+
+# What accept(2) says where no descriptor or memory is left; the connection still waits then.
+_NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+# How long to rest then, in seconds: the kernel would say at once again that somebody waits.
+REST_SECONDS = 0.1
 
 
 class Listener:
@@ -52,10 +61,15 @@ class Listener:
         return self._socket.fileno()
 
     def accept(self) -> socket.socket | None:
-        """Return the next connection; None if there is none, or it has gone again."""
+        """Return the next connection; None if there is none, or it has gone again.
+
+        Raises `OSError` where this process, or this host, has no room for one.
+        """
         try:
             return self._socket.accept()[0]
-        except OSError:
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                raise
             return None
 
     def leave(self) -> None:
@@ -85,6 +99,43 @@ class AdoptedListener(Listener):
         if not self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             self._socket.close()
             raise PeerError("a socket that does not listen")
+
+
+class Door:
+    """Calls `let_in` with each connection to a listener, while it is open; made, it is shut.
+
+    Where there is no room for another it rests a moment, and they wait.
+    """
+
+    def __init__(
+        self, loop: Loop, listener: Listener, let_in: Callable[[socket.socket], None]
+    ) -> None:
+        self._loop = loop
+        self._listener = listener
+        self._let_in = let_in
+        self._resting: Timer | None = None
+
+    def open(self) -> None:
+        """Let in who waits, and who comes."""
+        self.shut()
+        self._loop.watch(self._listener.fileno(), READ, self._knocked)
+
+    def shut(self) -> None:
+        """Let in nobody: they wait."""
+        self._loop.unwatch(self._listener.fileno())
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
+
+    def _knocked(self) -> None:
+        try:
+            connection = self._listener.accept()
+        except OSError:
+            self.shut()
+            self._resting = self._loop.call_later(REST_SECONDS, self.open)
+            return
+        if connection is not None:
+            self._let_in(connection)
 
 
 def adopt_socket(descriptor: OwnedDescriptor) -> socket.socket:
