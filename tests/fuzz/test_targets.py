@@ -8,7 +8,7 @@ from aerostat.testing.fuzz.registry import NAMES, OTHERS, PURE, find
 # Ten thousand together, and few of those that need files and sockets.
 _CASES = 10_000
 _OTHERS_CASES = 100
-_FEW = 25
+_FEW = 10
 
 
 def check(name: str, count: int, seed: int) -> None:

@@ -14,7 +14,11 @@ from aerostat.testing.fuzz.running import require_atheris, run_guided
 from aerostat.testing.fuzz.target import Target
 
 _CASES = 10_000
-_HEADING = f"{'target':14}{'cases':>12}{'a second':>10}{'new coverage':>14}{'faults':>8}"
+_COLUMNS = ("cases", "a second", "new coverage", "faults", "longest turn")
+_WIDTHS = (10, 10, 14, 8, 14)
+_HEADING = f"{'target':20}" + "".join(
+    f"{column:>{width}}" for column, width in zip(_COLUMNS, _WIDTHS, strict=True)
+)
 
 
 def main() -> int:
@@ -79,10 +83,9 @@ def _fuzz(targets: list[Target], options: argparse.Namespace) -> int:
 def _tell(played: Played, store: Store) -> None:
     rate = played.cases / played.seconds if played.seconds else 0.0
     coverage = "" if played.coverage is None else f"{played.coverage:+}"
-    print(
-        f"{played.target:14}{played.cases:>12}{rate:>10.0f}{coverage:>14}{len(played.findings):>8}",
-        flush=True,
-    )
+    longest = f"{played.longest * 1e3:.1f} ms" if played.longest else ""
+    columns = f"{played.target:20}{played.cases:>10}{rate:>10.0f}{coverage:>14}"
+    print(f"{columns}{len(played.findings):>8}{longest:>14}", flush=True)
     for finding in played.findings:
         print(f"    {finding.identity}: {store.keep(finding)}", flush=True)
 

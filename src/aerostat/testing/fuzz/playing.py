@@ -12,18 +12,23 @@ from aerostat.testing.fuzz.minimise import minimise
 from aerostat.testing.fuzz.mutation import cases
 from aerostat.testing.fuzz.oracle import Holdings, Oracle
 from aerostat.testing.fuzz.target import Finding, Target
+from aerostat.testing.fuzz.targets.turning import TURNS
 
 # After so many cases it is looked at whether anything is left behind.
 _BATCH = 250
 
 
 class Played(NamedTuple):
-    """What came of it; `seconds` by the clock. `findings` are one for each fault, made small."""
+    """What came of it; `seconds` by the clock. `findings` are one for each fault, made small.
+
+    `longest` is for how long, in seconds, others would have waited at most; 0 where none would.
+    """
 
     target: str
     cases: int
     seconds: float
     findings: tuple[Finding, ...]
+    longest: float = 0.0
     coverage: int | None = None
     """By how many edges of our code more was seen than by the seeds; None where nobody counted."""
 
@@ -46,14 +51,16 @@ def play(
     began = time.monotonic()
     stream = islice(cases(target, seed, known), count)
     with oracle.watching(clock=clock):
+        played = 0
         while batch := list(islice(stream, _BATCH)):
+            played += len(batch)
             for finding in _judge(oracle, batch):
                 if finding.identity not in found:
                     found[finding.identity] = small(oracle, finding)
             if seconds is not None and time.monotonic() - began > seconds:
                 break
-        played = oracle.cases
-    return Played(target.name, played, time.monotonic() - began, tuple(found.values()))
+    seconds = time.monotonic() - began
+    return Played(target.name, played, seconds, tuple(found.values()), TURNS.take())
 
 
 def small(oracle: Oracle, finding: Finding) -> Finding:

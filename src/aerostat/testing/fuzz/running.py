@@ -61,4 +61,4 @@ def run_guided(
     coverage = max((int(cov) for _, cov in seen), default=0) - (first[0] if first else 0)
     cases = _CASES.findall(text) or _TOTAL.findall(text) or ["0"]
     findings = tuple(store.findings(target.name))
-    return Played(target.name, int(cases[-1]), took, findings, coverage)
+    return Played(target.name, int(cases[-1]), took, findings, coverage=coverage)

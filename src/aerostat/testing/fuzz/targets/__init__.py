@@ -9,5 +9,6 @@ managers, and of other people's files: `config`, `saved_state`, `journal`, `trac
 
 What they share: `yard` is guest memory with canaries around it, `pens` write rings, `requests` are
 what a front-end may say, `json_values` and `toml_text` what anybody may write, `files` where it is
-read from, and `still_loop` is an event loop that waits for nothing.
+read from. `still_loop` is an event loop that waits for nothing, and `turning` measures for how
+long others would wait.
 """

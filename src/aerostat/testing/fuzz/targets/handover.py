@@ -21,7 +21,8 @@ from aerostat.errors import PeerError
 from aerostat.testing.fuzz.source import Source
 from aerostat.testing.fuzz.target import Target
 from aerostat.testing.fuzz.targets import files, json_values
-from aerostat.testing.fuzz.targets.link import FrontEnd, silent, turn
+from aerostat.testing.fuzz.targets.link import FrontEnd, silent
+from aerostat.testing.fuzz.targets.turning import turn
 from aerostat.vhost_user.descriptors import OwnedDescriptor
 
 _WORDS = (

@@ -15,6 +15,7 @@ from aerostat.testing.fuzz.source import Source
 from aerostat.testing.fuzz.target import Target
 from aerostat.testing.fuzz.targets.pens import PackedPen, Pen, SplitPen
 from aerostat.testing.fuzz.targets.requests import PAGE, say
+from aerostat.testing.fuzz.targets.turning import turn
 from aerostat.testing.fuzz.targets.yard import USER_BASE
 from aerostat.vhost_user import messages
 from aerostat.vhost_user.messages import RegionDescription, Request, RingAddresses, RingState
@@ -176,7 +177,7 @@ def _step(source: Source, front: FrontEnd, guest: Guest) -> None:
             front.start(source.below(len(Queue)))
         case 4:
             guest.set_target(source.number(40))
-            guest.sampler.request(1.0, _nothing)
+            guest.sampler.request(1.0, silent)
         case 5 if source.chance(10):
             front.send_raw(source.blob(20) or b"\0", [])
         case _:
@@ -189,17 +190,6 @@ def _reaches_beyond(guest: Guest) -> bool:
     return any(
         one.description.file_offset + one.description.size > _PAGES * PAGE for one in regions
     )
-
-
-def _nothing(*_: object) -> None:
-    """Do nothing."""
-
-
-def turn(loop: Loop, times: int) -> None:
-    """Let the loop do what is due, and wait for nothing."""
-    for _ in range(times):
-        loop.call_soon(_nothing)
-        loop.turn()
 
 
 def silent(*_: object) -> None:

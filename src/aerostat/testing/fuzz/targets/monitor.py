@@ -14,6 +14,7 @@ from aerostat.qmp.client import ClientSession, Event, Failure, Ready, Reply
 from aerostat.testing.fuzz.source import Source
 from aerostat.testing.fuzz.target import Target
 from aerostat.testing.fuzz.targets import json_values
+from aerostat.testing.fuzz.targets.turning import TURNS
 
 _WORDS = (
     *("QMP", "version", "qemu", "major", "minor", "micro", "package", "capabilities"),
@@ -197,7 +198,9 @@ def _hear(source: Source, session: ClientSession, sound: Any, waiting: set[int])
         sound = json_values.spoil(source, sound, _WORDS, 1 + source.below(2))
     data = json_values.text(source, sound) + (b"\r\n" if not source.chance(3) else b"")
     for piece in source.cut(data) if source.chance(10) else [data]:
-        for message in session.receive(piece):
+        with TURNS:
+            heard = session.receive(piece)
+        for message in heard:
             match message:
                 case Reply(number) | Failure(number):
                     waiting.remove(number)

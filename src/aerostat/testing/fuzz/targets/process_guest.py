@@ -18,6 +18,7 @@ from aerostat.testing.fuzz.source import Source
 from aerostat.testing.fuzz.target import Target
 from aerostat.testing.fuzz.targets import files
 from aerostat.testing.fuzz.targets.frontend import answer
+from aerostat.testing.fuzz.targets.turning import turn
 from aerostat.testing.mocks.still_guest import StillKernel
 from aerostat.vhost_user import messages
 from aerostat.vhost_user.frontend import Message
@@ -149,15 +150,15 @@ def run(case: bytes) -> None:
     device = Device(source)
     try:
         for _ in range(30):
-            _turn(loop)
+            turn(loop)
             device.accept()
             device.serve()
         while source.left:
             _step(source, device, link, memory)
-            _turn(loop)
+            turn(loop)
             device.accept()
             device.serve()
-            _turn(loop)
+            turn(loop)
             assert len(set(kernel.free)) == len(kernel.free), "a page is had twice"
             assert set(kernel.free) <= set(_PFNS), "a page from nowhere"
             assert link.state is not State.LOST or isinstance(link.error, AerostatError)
@@ -215,15 +216,6 @@ def _live(source: Source, link: DeviceLink) -> None:
         source.choose(actions)()
     except UsageError:
         return
-
-
-def _nothing(*_: object) -> None:
-    """Do nothing."""
-
-
-def _turn(loop: Loop) -> None:
-    loop.call_soon(_nothing)
-    loop.turn()
 
 
 TARGET = Target(
