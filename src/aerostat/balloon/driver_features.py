@@ -22,11 +22,7 @@ from aerostat.virtio.features import RING_INDIRECT_DESC, RING_PACKED, VERSION_1,
 
 #: What a driver asks for that reports no free pages and poisons none.
 DEFAULT_FEATURES = (
-    bit(MUST_TELL_HOST)
-    | bit(STATS_VQ)
-    | bit(DEFLATE_ON_OOM)
-    | bit(VERSION_1)
-    | bit(RING_PACKED)
+    bit(MUST_TELL_HOST) | bit(STATS_VQ) | bit(DEFLATE_ON_OOM) | bit(VERSION_1) | bit(RING_PACKED)
 )
 
 #: What there was in 2009.
