@@ -55,7 +55,8 @@ class RunningManager(NamedTuple):
     def tick_durations(self) -> list[float]:
         """Return how many seconds each tick took that is in its journal."""
         with JournalReader(self.journal) as reader:
-            return [row[0] for row in reader.rows("SELECT duration FROM ticks ORDER BY id")]
+            rows = reader.rows(tuple[float], "SELECT duration FROM ticks ORDER BY id")
+            return [row[0] for row in rows]
 
     def cpu_with_children(self) -> float:
         """Return the seconds of CPU that it and its helpers have used."""

@@ -49,6 +49,13 @@ class Kernel:
     def reported(self, ranges: Sequence[tuple[int, int]]) -> None:
         """Learn what the device made of a report; this kernel reports nothing."""
 
+    def hint(self, room: int) -> Sequence[tuple[int, int]]:  # noqa: ARG002 - part of the protocol
+        """Return what is free, for who migrates a guest; this kernel tells nobody."""
+        return ()
+
+    def hints_done(self) -> None:
+        """Learn that all that was hinted may be used again."""
+
 
 def main(socket: str, control: str) -> None:
     """Bring the device up, let it ask for memory, and give it back."""

@@ -64,7 +64,7 @@ async def test_real_decisions_are_made_again_bit_for_bit(journal: Path, tmp_path
         moves = list(opened.moves())
         assert sorted(opened.guests().values()) == ["db", "files", "web"]
         # What was being written when it was killed is there, or not; never half.
-        counted = opened.rows("SELECT sum(count) FROM guest_quarters")[0][0]
+        counted = opened.rows(tuple[int], "SELECT sum(count) FROM guest_quarters")[0][0]
         assert counted == 3 * len(list(opened.ticks()))
     assert {move.outcome for move in moves} == {"accepted"}
 

@@ -27,7 +27,7 @@ class ThreadServer(Server):
 
     def run(self) -> None:
         """Serve until ``quit``."""
-        self._await_front_end()
+        self._door.open()
         try:
             self._loop.run()
         finally:
