@@ -19,7 +19,7 @@ PURE = (
         "monitor",
         "config",
     ),
-    "agent",
+    *("agent", "misuse"),
 )
 #: They touch files, or sockets, or take long to load.
 OTHERS = (

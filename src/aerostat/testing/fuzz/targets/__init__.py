@@ -6,6 +6,7 @@ One room each, with one `TARGET` of the room's name. Of guests: `memory`, `chain
 `link`. Of
 clients, of monitors and agents: `control`, `api`, `monitor`, `agent`. Of operators, of earlier
 managers, and of other people's files: `config`, `saved_state`, `journal`, `traces`, `scenario`.
+And of our own callers: `misuse`.
 
 What they share: `yard` is guest memory with canaries around it, `pens` write rings, `requests` are
 what a front-end may say, `json_values` and `toml_text` what anybody may write, `files` where it is

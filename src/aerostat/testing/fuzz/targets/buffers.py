@@ -112,6 +112,8 @@ def _blocks(source: Source) -> None:
         if source.chance(5):
             blocks.clear()
             held.clear()
+        if source.chance(10):
+            blocks = _successor(blocks, pages)
         if source.chance(30):
             blocks.remove(start, end)
             held -= set(range(start // PAGE_SIZE, -(-end // PAGE_SIZE)))
@@ -120,6 +122,16 @@ def _blocks(source: Source) -> None:
         first, last = blocks.add(start, end)
         assert first <= last
         assert set(range(first // PAGE_SIZE, last // PAGE_SIZE)) <= held, "freed what is in use"
+
+
+def _successor(blocks: BalloonBlocks, pages: int) -> BalloonBlocks:
+    """Return what another process makes of what the first one hands over."""
+    other = BalloonBlocks(pages * PAGE_SIZE)
+    other.restore([*blocks.state(), (1 << 40, "0"), (1 << 41, "f" * 300)])
+    block_size = pages * PAGE_SIZE
+    other.remove(block_size << 41, (block_size << 41) + block_size)
+    assert sorted(other.state()) == sorted(blocks.state())
+    return other
 
 
 def _numbers(source: Source) -> None:

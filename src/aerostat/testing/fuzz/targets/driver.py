@@ -145,6 +145,7 @@ def run(case: bytes) -> None:
             case _:
                 guest.assail()
         assert 0 <= driver.actual <= 0xFFFFFFFF
+        assert driver.balloon_size == driver.held_pages * driver.page_size
         assert len(guest.free) + driver.held_pages <= _PAGES
     left = driver.stop()
     assert sorted(guest.free + left) == list(range(_PAGES)), "a page is lost, or had twice"
