@@ -144,6 +144,9 @@ class House:
 
     def keep_logs(self, directory: Path) -> None:
         """Copy what everybody said, the configuration, and the journals to `directory`."""
+        directory.mkdir(parents=True, exist_ok=True)
+        place = self.laboratory.directory.name
+        (directory / "processes.txt").write_text("\n".join(hands.described(place)) + "\n")
         shutil.copytree(
             self.laboratory.directory,
             directory,
@@ -151,8 +154,6 @@ class House:
             dirs_exist_ok=True,
             ignore_dangling_symlinks=True,
         )
-        place = self.laboratory.directory.name
-        (directory / "processes.txt").write_text("\n".join(hands.described(place)) + "\n")
 
     # Hurting.
 

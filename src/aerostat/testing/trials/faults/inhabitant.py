@@ -186,9 +186,13 @@ class Inhabitant:
         try:
             self.device = await taking_over
         except LinkError as error:
+            if not old.alive and await old.exited() == 0:
+                self.excused.add("device")  # the other had taken over, and was killed then
             return "" if contested is not None else str(error)
         self._laboratory.devices.remove(old)
         self._laboratory.devices.append(self.device)
+        if contested is not None:
+            self.excused.add("device")  # whichever was killed: it may have been the last one
         # The old one may have ended before it had handed over anything; then so does the new one.
         await until(self._has_decided, within=_NURSED)
         return ""
