@@ -104,7 +104,7 @@ class Stay:
             await house.mend()
         except (AerostatError, TimeoutError) as error:
             self._find(Violation("recovery", f"it could not be mended: {error}"))
-            self._close_round()
+            self._close_round([])
             return False
         record.injuries += injuries
         record.rounds += 1
@@ -117,7 +117,7 @@ class Stay:
             self._count()
         for trouble in house.take_troubles():
             self._find(Violation("deaths", trouble))
-        self._close_round()
+        self._close_round(injuries)
         return well
 
     def _dark(self, injuries: Iterable[Injury]) -> Iterator[Darkness]:
@@ -149,45 +149,43 @@ class Stay:
         house = self._house
         everybody = [one.name for one in house.residents]
         waiting = [injury for injury in injuries if not injury.missed]
-        deadline = time.monotonic() + RECOVERS_WITHIN
-        while time.monotonic() < deadline:
+        began = time.monotonic()
+        while time.monotonic() < began + RECOVERS_WITHIN:
             for snapshot in house.manager.process.snapshots:
                 for injury in waiting:
                     names = self._befallen(injury.fault)
                     if injury.recovered is None and oracle.is_well(snapshot, names, injury.lifted):
                         injury.recovered = snapshot.time
             if all(injury.recovered for injury in waiting) and all(
-                self._is_well(eye, everybody) for eye in (house.manager, house.witness)
+                self._is_well(eye, everybody, began) for eye in (house.manager, house.witness)
             ):
                 return True
             await asyncio.sleep(_POLL)
         late = [str(injury.fault) for injury in waiting if injury.recovered is None]
         for name, eye in (("manager", house.manager), ("witness", house.witness)):
-            if not self._is_well(eye, everybody):
+            if not self._is_well(eye, everybody, began):
                 late.append(f"the {name}: {_condition(eye.latest)}")
         self._find(Violation("recovery", f"not after {RECOVERS_WITHIN:g} s: {'; '.join(late)}"))
         return False
 
-    def _is_well(self, eye: Eye, names: Collection[str]) -> bool:
+    def _is_well(self, eye: Eye, names: Collection[str], since: float) -> bool:
+        """Tell whether a manager has ticked since then, and all was as ever."""
         latest = eye.latest
         return (
             eye.process.alive
             and latest is not None
+            and latest.time > since
             and not latest.problems
             and _JOURNAL_IS_WELL.fullmatch(latest.journal) is not None
-            and oracle.is_well(latest, names, 0.0)
+            and oracle.is_well(latest, names, latest.time - _oldest(self._lag))
         )
 
-    def _close_round(self) -> None:
+    def _close_round(self, injuries: Iterable[Injury]) -> None:
         record = self._record
         record.lag = max(record.lag, self._lag)
         done = len(record.injuries)
         told = ", ".join(f"{fault.kind} {fault.on}" for fault in self._round)
-        took = [
-            one.recovered - one.lifted
-            for one in record.injuries[-len(self._round) :]
-            if one.recovered
-        ]
+        took = [one.recovered - one.lifted for one in injuries if one.recovered]
         well = f"well after {max(took):.1f} s" if took else "nothing to recover from"
         self._say(f"{done}/{record.wanted} {told}: {well}; {len(record.found)} broken promises")
         self._after()
@@ -201,7 +199,7 @@ class Stay:
         record.found.append(
             Found(violation.promise, violation.what, faults, first, len(self._round))
         )
-        if self._keep is not None:
+        if self._keep is not None and not (self._keep / f"fault-{first}").exists():
             with contextlib.suppress(OSError):
                 self._house.keep_logs(self._keep / f"fault-{first}")
 
@@ -225,11 +223,9 @@ class Stay:
         """Hold what the managers showed of the round against the promises."""
         record, news = self._record, self._look()
         limit = _oldest(self._lag)
-        hurt = {
-            name for one in injuries if one.fault.on not in HOUSEHOLD for name in [one.fault.on]
-        }
+        befallen = {injury.fault.on for injury in injuries}
+        household, hurt = befallen & set(HOUSEHOLD), befallen - set(HOUSEHOLD)
         libvirts = {one.name for one in self._house.residents if one.kind == "libvirt"}
-        household = {one.fault.on for one in injuries} & set(HOUSEHOLD)
         for name, snapshots in news.items():
             blind = set(hurt)
             if "libvirtd" in household or (name == "manager" and household):
@@ -278,9 +274,8 @@ class Stay:
             record.checked += look.held
             record.damaged += look.damaged
             if look.damaged:
-                self._find(
-                    Violation("memory", f"{look.damaged} pieces of {name} are not as written")
-                )
+                what = f"{look.damaged} pieces of {name} are not as they were written"
+                self._find(Violation("memory", what))
             if look.killed > self._oom_kills[name]:
                 record.oom_kills += look.killed - self._oom_kills[name]
                 self._oom_kills[name] = look.killed
@@ -359,5 +354,5 @@ def _condition(snapshot: Snapshot | None) -> str:
         for row in snapshot.guests
         if row.error or row.sample_age is None
     ]
-    texts.append(f"{len(snapshot.guests)} guests")
+    texts.append(f"{len(snapshot.guests)} guests in tick {snapshot.tick}")
     return ", ".join(texts)
