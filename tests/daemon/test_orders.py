@@ -218,3 +218,6 @@ class TestKept:
 
     def test_a_file_of_an_older_manager_has_pins_only(self) -> None:
         assert Orders.from_dict({"pins": {"a": 5}}, 0.0).pins == {"a": 5}
+        for saved in ({"pins": {"\ud800": 5}}, {"pins": {}, "holds": {"a": "\ud800"}}):
+            with pytest.raises(UsageError, match="are none"):  # it could not be saved again
+                Orders.from_dict(saved, 0.0)

@@ -78,8 +78,11 @@ class Orders:
         pins, holds = saved["pins"], saved.get("holds", {})
         if not all(type(size) is int and 0 < size < 1 << 53 for size in pins.values()):
             raise UsageError("its pinned sizes are none")
-        if not all(isinstance(note, str) for note in holds.values()):
+        if not all(isinstance(note, str) and note.isprintable() for note in holds.values()):
             raise UsageError("its held guests are none")
+        # Ours always are (see `names`), and others could not be saved again.
+        if not all(key.isprintable() for key in (*pins, *holds)):
+            raise UsageError("its guests' keys are none")
         orders = cls(pins=dict(pins), holds=dict(holds))
         if now is not None:
             orders.reservations.restore(saved.get("reservations", []), now)

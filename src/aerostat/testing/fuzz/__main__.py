@@ -23,10 +23,10 @@ _HEADING = f"{'target':20}" + "".join(
 
 def main() -> int:
     """Fuzz the targets that are named; return 0 where nothing was found, 1 where something was."""
-    options = _parser().parse_args()
+    options = parser().parse_args()
     if options.list:
         for name in NAMES:
-            print(f"{name:14} {find(name).about}")
+            print(f"{name:20} {find(name).about}")
         return 0
     logging.disable()  # what a target has to say of a case, nobody reads
     try:
@@ -39,18 +39,19 @@ def main() -> int:
         return 2
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="aerostat.testing.fuzz", description=__doc__)
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help="all of them by default")
-    parser.add_argument("--list", action="store_true", help="say which targets there are")
-    parser.add_argument("--cases", type=int, help=f"of each target ({_CASES}, if no time is told)")
-    parser.add_argument("--minutes", type=float, help="of all targets together")
-    parser.add_argument("--seed", type=int, default=1, help="the same one makes the same cases")
-    parser.add_argument("--guided", action="store_true", help="by coverage; needs atheris")
-    parser.add_argument("--corpus", action="store_true", help="begin with the store's corpus")
-    parser.add_argument("--store", type=Path, default=Path("build/fuzz"), help="a directory")
-    parser.add_argument("--replay", type=Path, metavar="FILE", help="play one case, and no other")
-    return parser
+def parser() -> argparse.ArgumentParser:
+    """Return what reads the command line."""
+    made = argparse.ArgumentParser(prog="aerostat.testing.fuzz", description=__doc__)
+    made.add_argument("targets", nargs="*", metavar="TARGET", help="all of them by default")
+    made.add_argument("--list", action="store_true", help="say which targets there are")
+    made.add_argument("--cases", type=int, help=f"of each target ({_CASES}, if no time is told)")
+    made.add_argument("--minutes", type=float, help="of all targets together")
+    made.add_argument("--seed", type=int, default=1, help="the same one makes the same cases")
+    made.add_argument("--guided", action="store_true", help="by coverage; needs atheris")
+    made.add_argument("--corpus", action="store_true", help="begin with the store's corpus")
+    made.add_argument("--store", type=Path, default=Path("build/fuzz"), help="a directory")
+    made.add_argument("--replay", type=Path, metavar="FILE", help="play one case, and no other")
+    return made
 
 
 def _replay(targets: list[Target], path: Path) -> int:
