@@ -458,8 +458,9 @@ def test_a_broken_header_ends_the_conversation_for_good(
 
 
 def test_a_request_whose_answer_cannot_say_no_ends_the_conversation(talk: Conversation) -> None:
-    with pytest.raises(ConversationError):
-        talk.say(Request.GET_VRING_BASE, ring(9, 0))
+    for _ in range(2):  # at once, and at every call after it
+        with pytest.raises(ConversationError):
+            talk.say(Request.GET_VRING_BASE, ring(9, 0))
 
 
 def test_no_byte_of_the_next_message_is_desired(talk: Conversation) -> None:
