@@ -102,7 +102,12 @@ def uses_a_page_of_the_balloon() -> None:
         def handling(self: BalloonWork, event: Any) -> None:
             handle(self, event)
             if isinstance(event, Inflated):
-                self._loop.call_later(_SOON, lambda: _use(self, event.pages[:1]))
+                self._loop.call_later(_SOON, lambda: use(self, event.pages[0]))
+
+        def use(self: BalloonWork, page: int) -> None:
+            if self._running and page in self.driver._account._balloon:
+                _use(self, [page])
+                self._loop.call_later(_SOON, lambda: use(self, page))
 
         return handling
 
