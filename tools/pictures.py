@@ -57,7 +57,7 @@ RINGS = (
             "metrics": Room(1, ("for Prometheus", ""), row=1),
             "replay": Room(3, ("the journal, stepped", "again; its history"), row=1),
             "tui": Room(2, ("the terminal view,", "a pure function"), row=1),
-            "testing": Room(6, ("laboratory guests,", "mocks, trials")),
+            "testing": Room(5, ("laboratory guests,", "mocks, trials"), row=1),
         },
     ),
     Ring(

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aerostat.balloon.statistics import Tag
@@ -257,7 +257,15 @@ def test_promise_4_a_claim_moves_nobody_below_need_and_entitlement(
     through(world, scenario, check)
 
 
+# Its figures cannot be true, and say that much is free.
+IMPOSSIBLE = [("lie", 0, 0.0, 64.0 * MIB + 1), ("budget", 0, 0.0, 0.0)]
+
+# A guest so small that what the dark permits is a drop.
+SMALL = [("silence", 0, 0.0, 0.0), ("reserve", 0, 1.0, 0.0), ("crowd", 0, 1.0, 0.0)]
+
+
 @some
+@example(scenario=([64, 64], 1.0, 10, IMPOSSIBLE))
 @given(scenario=scenarios)
 def test_promise_5_no_squeeze_in_the_dark(world: Make, scenario: Any) -> None:
     def check(host: Any, before: State, plan: Plan) -> None:

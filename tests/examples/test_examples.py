@@ -37,10 +37,10 @@ def test_every_example_is_run_here() -> None:
 def test_the_starving_guest_is_fed_at_once_and_the_idle_pay() -> None:
     first, second = run("decide.py").split("at 101 s")
 
-    assert "starving gets 383 MiB at once: it is in distress" in first
+    assert "starving gets 53 MiB at once: it is in distress" in first
     assert "gives" not in first
-    assert "sleeper gives 44 MiB: 824 MiB of its 1.0 GiB lie idle" in second
-    assert "worker gives 18 MiB: 200 MiB of its 800 MiB lie idle" in second
+    assert "sleeper gives 34 MiB: 824 MiB of its 1.0 GiB lie idle" in second
+    assert "worker has 800 MiB: it uses 600 MiB" in second
 
 
 def test_the_tiny_device_samples_and_inflates() -> None:

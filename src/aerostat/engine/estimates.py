@@ -81,6 +81,7 @@ def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Es
     age = np.where(np.isnan(sample_time), np.inf, now - sample_time)
     window = settings.silent_after - settings.fresh_for
     confidence = np.clip((settings.silent_after - age) / window, 0.0, 1.0)
+    confidence = np.where(plausible, confidence, 0.0)
 
     files = follow_files(state, guests, statistics, new, made, settings)
     idle = files.idle
@@ -110,7 +111,7 @@ def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Es
     return Estimates(
         plausible=plausible,
         age=age,
-        confidence=np.where(plausible, confidence, 0.0),
+        confidence=confidence,
         demand=demand,
         in_use=demand + settings.reserve_floor + rush * settings.rush_lead,
         rush=rush,

@@ -38,6 +38,7 @@ class Reason(IntEnum):
     WITHDRAW = 15
     GROW_EMERGENCY = 16
     GIVE_BACK = 17
+    GROW_READY = 18
     # moves that take
     SHRINK_IDLE = 20
     SHRINK_SHARE = 21
@@ -58,6 +59,7 @@ _SENTENCES = {
     Reason.ALONE: "is left alone: {condition}",
     Reason.GROW_DISTRESS: "gets {change} at once: it is in distress ({cause})",
     Reason.GROW_NEED: "gets {change}: it uses {demand} and should keep {reserve} in reserve",
+    Reason.GROW_READY: "gets {change} of what others leave idle, for its files or a burst",
     Reason.GROW_COMFORT: "gets {change} back: nobody else needs it",
     Reason.GROW_PINNED: "gets {change}: an operator set it to {pinned}",
     Reason.EASE: "is asked for no more: it felt the want of memory ({cause})",

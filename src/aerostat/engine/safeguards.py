@@ -169,18 +169,20 @@ def _growth(situation: Situation, settings: Settings) -> tuple[FloatArray, IntAr
     # A drop is not worth a request, unless it is the last to an exact size that was promised.
     exact = pinned | (from_size < guests.guarantee)
     worth_it = allowed >= from_size + np.where(exact, PAGE_SIZE, SETTLED)
+    lacks = from_size < targets.want
     reason = np.select(
-        [useless, pinned, emergency & (allowed > must), distress, needs],
+        [useless, pinned, emergency & (allowed > must), distress, needs & lacks, needs],
         [
             Reason.GIVE_BACK,
             Reason.GROW_PINNED,
             Reason.GROW_EMERGENCY,
             Reason.GROW_DISTRESS,
             Reason.GROW_NEED,
+            Reason.GROW_READY,
         ],
         Reason.GROW_COMFORT,
     )
-    uncovered = needs & (allowed < np.minimum(wish, must))
+    uncovered = needs & (allowed < np.minimum(np.minimum(wish, must), targets.want) - SETTLED)
     return np.where(worth_it, allowed, from_size), reason, uncovered
 
 
@@ -259,7 +261,8 @@ def _shrinking(
     able &= situation.condition != Condition.STUCK
     spared = able & situation.harmed & ~survival & (surplus > situation.loose)
     surplus = np.where(spared, situation.loose, surplus)
-    exact = told | need.to_the_last[host]
+    # ... and in the dark no drops are taken for what is reserved.
+    exact = told | np.where(blind, survival, need.to_the_last[host])
     able &= surplus >= np.where(exact, PAGE_SIZE, settings.smallest_move)
 
     waiting = (accounts.backed < accounts.reserved) | situation.strain.lasts(settings)
