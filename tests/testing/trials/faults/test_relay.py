@@ -143,10 +143,9 @@ def test_nobody_behind_it_is_as_nobody_there(run_directory: Path) -> None:
 
 def test_nothing_of_it_is_left(ends: Ends) -> None:
     ends.connect()
-    before = threading.active_count()
     ends.relay.close()
-    for thread in threading.enumerate():
-        if thread.name.startswith("relay"):
-            thread.join(10)
-    assert threading.active_count() < before
+    ours = [thread for thread in threading.enumerate() if thread.name.startswith("relay")]
+    for thread in ours:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in ours)
     assert not ends.relay.path.exists()
