@@ -70,8 +70,14 @@ faults: env lab-uml lab-qemu lab-libvirt ## everything killed, stopped, starved 
 	@$(BIN)/python -m aerostat.testing.trials.faults $(ARGS)
 
 .PHONY: check-kit
-check-kit: env ## devices that are broken on purpose: which of them the kit finds; half an hour
+check-kit: env ## devices and drivers that are broken on purpose: which of them the kit finds; an hour and a half
 	@$(BIN)/python -m aerostat.testing.check.device.faults.finding $(ARGS)
+	@$(BIN)/python -m aerostat.testing.check.driver.faults.finding $(ARGS)
+
+.PHONY: check-drivers
+check-drivers: env lab-uml ## Linux's driver and ours held to the specification, whole runs
+	@$(BIN)/aerostat check driver --guest uml $(ARGS)
+	@$(BIN)/aerostat check driver --guest process $(ARGS)
 
 .PHONY: simulate
 simulate: env ## all policies on all families of modelled guests; a report in build/simulation
