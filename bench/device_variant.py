@@ -47,7 +47,7 @@ def variant(name: str) -> contextlib.AbstractContextManager[object]:
             return contextlib.nullcontext()
         case "unmerged":
             changes = contextlib.ExitStack()
-            changes.enter_context(patch("aerostat.balloon.device.merge_pfns", separate_pfns))
+            changes.enter_context(patch("aerostat.balloon.lane.merge_pfns", separate_pfns))
             one_by_one = patch("aerostat.device.reclaim.can_punch_mapped", lambda: False)
             changes.enter_context(one_by_one)
             return changes
