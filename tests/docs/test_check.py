@@ -30,7 +30,8 @@ def command_lines(text: str) -> list[list[str]]:
 
 def parse(arguments: list[str]) -> None:
     """Parse arguments as the command would; raises `click.UsageError`."""
-    with click.Context(command, info_name="check") as context:
+    # As below `aerostat`: a command keeps the names of its help from the first time.
+    with click.Context(command, info_name="check", help_option_names=["-h", "--help"]) as context:
         name, sub, rest = command.resolve_command(context, arguments)
         assert sub is not None
         sub.make_context(name, rest, parent=context)
