@@ -33,7 +33,7 @@ _TENTH_OF_TICK = Goal("ours", "<=", 100.0)
 _SCALES = {
     10: (50, (Goal("ours", "<=", 5.0),)),
     1_000: (10, (Goal("ours", "<=", 10.0),)),
-    10_000: (4, (_TENTH_OF_TICK, Goal("ratio", "<=", 2.0))),
+    10_000: (4, (Goal("ours", "<=", 20.0), Goal("ratio", "<=", 2.0))),
 }
 
 _MAX_SIZE = 4.0 * GIB
