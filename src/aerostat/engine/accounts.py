@@ -130,7 +130,7 @@ def keep_ledger(state: State, elapsed: float, guests: Guests, settings: Settings
     asked = np.where(under_way, state.asked, np.nan)
     permitted = np.fmax(guests.guest_size, asked)
     held = np.where(np.isnan(guests.held), permitted, guests.held)
-    used = np.nan_to_num(np.maximum(held - state.held, 0.0), nan=0.0)
+    used = np.fmax(held - state.held, 0.0)
     overhead = _overhead(state, elapsed, held - permitted, settings)
     # A grant can be at most as large as what the guest may still fault in.
     granted = np.clip(state.granted - used, 0.0, np.maximum(permitted + overhead - held, 0.0))

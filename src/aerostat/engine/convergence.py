@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from aerostat.engine.accounts import SETTLED, Ledger
-from aerostat.engine.observation import BoolArray, FloatArray, Guests
+from aerostat.engine.observation import BoolArray, FloatArray, Guests, known_or
 from aerostat.engine.settings import Settings
 from aerostat.engine.state import State
 
@@ -46,7 +46,7 @@ def follow_balloons(
     since = np.minimum(state.asked_time, now)
     elapsed = now - since
     speed = np.where(down, state.speed_down, state.speed_up)
-    own_pace = settings.crawl_share * np.nan_to_num(speed, nan=0.0) * elapsed
+    own_pace = settings.crawl_share * known_or(speed, 0.0) * elapsed
     counts = way >= np.fmax(SETTLED, own_pace)
     learned = _learn(state, now, guests, ledger, speed, way, elapsed, counts, settings)
     asked_time = np.where(counts, now, since)
@@ -83,7 +83,7 @@ def doubted(speed: FloatArray, stuck: BoolArray, settings: Settings) -> FloatArr
 def _patience(speed: FloatArray, settings: Settings) -> FloatArray:
     """Return for how long a balloon may seem not to move."""
     own = settings.patience_steps * SETTLED / np.maximum(speed, 1.0)
-    own = np.nan_to_num(own, nan=0.0)
+    own = known_or(own, 0.0)
     return np.clip(own, settings.patience, settings.longest_patience)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from aerostat.balloon.statistics import Tag
 from aerostat.engine.files import Files, follow_files
-from aerostat.engine.observation import BoolArray, FloatArray, Guests
+from aerostat.engine.observation import BoolArray, FloatArray, Guests, known_or
 from aerostat.engine.pressure import Cause, feel
 from aerostat.engine.reserves import find_brittle, follow_growth, follow_rush, scarce
 from aerostat.engine.settings import Settings
@@ -91,13 +91,13 @@ def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Es
     # What is in use has been touched, so the host holds it.
     demand = demand - (1.0 - trust) * np.fmax(demand - guests.held, 0.0)
     # What is found out about files is no growth.
-    found = files.mapped - np.nan_to_num(state.mapped, nan=0.0)
+    found = files.mapped - known_or(state.mapped, 0.0)
     killed = new & _killed(state, guests, statistics, demand, settings)
     growth = follow_growth(state, guests, demand - found, elapsed, killed, settings)
     rush = follow_rush(state, guests, demand - found, elapsed, settings)
     sample_size = np.where(new, guests.guest_size, state.sample_size)
     taken = np.maximum(sample_size - guests.guest_size, 0.0)
-    loose = np.nan_to_num(statistics[:, Tag.FREE_MEMORY] - taken, nan=0.0)
+    loose = known_or(statistics[:, Tag.FREE_MEMORY] - taken, 0.0)
     # More than it was given: its driver deflated on OOM, or it restarted.
     took_back = guests.guest_size > np.fmax(state.guest_size, state.asked) + settings.smallest_move
     scarcity = scarce(idle, settings.reserve_floor, settings)

@@ -20,7 +20,7 @@ import numpy as np
 
 from aerostat.balloon.abi import PAGE_SIZE
 from aerostat.balloon.statistics import Tag
-from aerostat.engine.observation import BoolArray, FloatArray, Guests
+from aerostat.engine.observation import BoolArray, FloatArray, Guests, known_or
 from aerostat.engine.settings import Settings
 from aerostat.engine.state import State
 
@@ -85,7 +85,7 @@ def follow_files(
     kept = np.exp(-seconds / settings.reads_memory)
     lately = np.where(np.isnan(before), rate, rate + (before - rate) * kept)
     lately = np.where(known, lately, before)
-    floor = np.fmin(np.nan_to_num(state.read_floor, nan=0.0), lately)
+    floor = np.fmin(known_or(state.read_floor, 0.0), lately)
     more = np.where(known, np.maximum(lately - floor, 0.0), 0.0)
 
     # Into free memory a cache grows by itself.
@@ -95,7 +95,7 @@ def follow_files(
     worth, floor = _worth(state, guests, idle, more_read, floor, seconds, settings)
     # Where nobody counts what it reads, a cache may be worth all that it is.
     unseen = np.isnan(guests.block_reads) & np.isnan(state.block_reads)
-    caches = np.nan_to_num(statistics[:, Tag.DISK_CACHES], nan=0.0)
+    caches = known_or(statistics[:, Tag.DISK_CACHES], 0.0)
     worth = np.where(unseen, np.maximum(worth, caches), worth)
     return Files(
         idle=np.maximum(idle - mapped, 0.0),
@@ -160,13 +160,14 @@ def _mapped(
 
     `felt` marks guests of which there are new figures, and in which memory is scarce.
     """
-    before = np.nan_to_num(state.mapped, nan=0.0)
-    seconds = np.nan_to_num(np.maximum(made - state.sample_time, 0.0), nan=0.0)
-    steps = statistics - state.statistics
-    faults = steps[:, Tag.MAJOR_FAULTS] - np.fmax(steps[:, Tag.SWAP_IN], 0.0) / PAGE_SIZE
+    before = known_or(state.mapped, 0.0)
+    seconds = np.fmax(made - state.sample_time, 0.0)
+    faults = statistics[:, Tag.MAJOR_FAULTS] - state.statistics[:, Tag.MAJOR_FAULTS]
+    swapped_in = statistics[:, Tag.SWAP_IN] - state.statistics[:, Tag.SWAP_IN]
+    faults -= np.fmax(swapped_in, 0.0) / PAGE_SIZE
     read = np.where(felt, np.fmax(faults, 0.0) * settings.fault_cluster, 0.0)
     hurts = read > settings.reads_harm * seconds
-    there_is = np.nan_to_num(idle, nan=0.0)
+    there_is = known_or(idle, 0.0)
     highest = there_is + settings.mapped_lead * guests.max_size
     raised = np.clip(before + read, before, np.maximum(highest, before))
     kept = before * np.exp(-seconds / settings.mapped_memory)
@@ -184,16 +185,16 @@ def _worth(
     settings: Settings,
 ) -> tuple[FloatArray, FloatArray]:
     """Return what a guest's files are worth, and what it must read."""
-    worth = np.nan_to_num(state.worth, nan=0.0)
+    worth = known_or(state.worth, 0.0)
     hurts = more > settings.reads_harm
     # A cache fills no faster than is read; and what it has already is not too little.
     wished = np.where(hurts, more * seconds, 0.0)
-    highest = np.nan_to_num(idle, nan=0.0) + settings.worth_lead * guests.max_size
+    highest = known_or(idle, 0.0) + settings.worth_lead * guests.max_size
     raised = np.clip(worth + wished, worth, np.maximum(highest, worth))
     after = np.where(hurts, raised, worth * np.exp(-seconds / settings.worth_memory))
     # In vain is what was given, and less so what is read though there is about enough.
     given = np.fmax(idle - (state.sample_size - state.demand), 0.0)
     given += np.where(idle >= 0.8 * worth, settings.vain_share * more * seconds, 0.0)
     given = np.where(hurts, given, 0.0) / (settings.vain_share * np.maximum(guests.max_size, 1.0))
-    floor = floor + more * (1.0 - np.exp(-np.nan_to_num(given, nan=0.0)))
+    floor = floor + more * (1.0 - np.exp(-known_or(given, 0.0)))
     return np.minimum(after, guests.max_size), floor

@@ -23,9 +23,15 @@ def share_out(
     ``weight > 0``. Where `amount` is more than the sum of `room` the result is `room`.
     """
     hosts = len(amount)
-    content = np.where((amount > 0)[host], room, 0.0)
-    rest = np.where(np.bincount(host, content, minlength=hosts) > amount, amount, 0.0)
-    rows = np.flatnonzero((rest > 0)[host] & (room > 0))
+    # Mostly few have room, and only those are looked at.
+    rows = np.flatnonzero((room > 0) & (amount > 0)[host])
+    content = np.zeros(len(room))
+    if not len(rows):
+        return content
+    content[rows] = room[rows]
+    where = host[rows]
+    rest = np.where(np.bincount(where, room[rows], minlength=hosts) > amount, amount, 0.0)
+    rows = rows[(rest > 0)[where]]
     # What is left rises among all that are not full; those that it fills drop out, and what they
     # leave rises again. The level never overshoots, and each pass fills at least one vessel, so
     # this ends; as a Newton iteration it does so after a handful of passes.

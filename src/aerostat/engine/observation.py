@@ -124,12 +124,11 @@ class Guests:
         A guarantee is rounded up to a page of the balloon, so that a target rounded down to one can
         still honour it.
         """
-        max_size = np.maximum(np.nan_to_num(self.max_size, nan=0.0, posinf=0.0), 0.0)
+        max_size = np.where(np.isfinite(self.max_size), np.maximum(self.max_size, 0.0), 0.0)
         ceiling = np.clip(np.where(np.isnan(self.ceiling), max_size, self.ceiling), 0.0, max_size)
-        guarantee = np.nan_to_num(self.guarantee, nan=0.0, posinf=np.inf)
-        guarantee = np.ceil(np.clip(guarantee, 0.0, ceiling) / PAGE_SIZE) * PAGE_SIZE
+        guarantee = np.clip(known_or(self.guarantee, 0.0), 0.0, ceiling)
+        guarantee = np.ceil(guarantee / PAGE_SIZE) * PAGE_SIZE
         size = np.where(np.isfinite(self.guest_size), self.guest_size, max_size)
-        shares = np.nan_to_num(self.shares, nan=1.0, posinf=1e9)
         return replace(
             self,
             max_size=max_size,
@@ -137,11 +136,16 @@ class Guests:
             guarantee=guarantee,
             guest_size=np.clip(size, 0.0, max_size),
             held=np.where(self.held >= 0, self.held, np.nan),
-            shares=np.clip(shares, 1e-6, 1e9),
+            shares=np.clip(known_or(self.shares, 1.0), 1e-6, 1e9),
         )
 
 
 _NO_FIGURES = {"names", "keys", "host", "managed"}
+
+
+def known_or(column: FloatArray, otherwise: float) -> FloatArray:
+    """Return the column, and `otherwise` where it is NaN: nothing is known there."""
+    return np.where(np.isnan(column), otherwise, column)
 
 
 def _filled(kind: type, rows: int, columns: dict[str, FloatArray]) -> dict[str, FloatArray]:

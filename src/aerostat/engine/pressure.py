@@ -15,7 +15,7 @@ import numpy as np
 
 from aerostat.balloon.abi import PAGE_SIZE
 from aerostat.balloon.statistics import Tag
-from aerostat.engine.observation import FloatArray, Guests
+from aerostat.engine.observation import FloatArray, Guests, known_or
 from aerostat.engine.settings import Settings
 from aerostat.engine.state import State
 
@@ -53,7 +53,7 @@ def feel(
     # A balloon that grows into page cache reclaims it directly, on the guest's account: for each
     # 32 pages (SWAP_CLUSTER_MAX) at most a stall. That is put down to us, and is no harm; of the
     # bytes twice as many, since a stall frees more than was asked for.
-    taken = np.nan_to_num(np.maximum(state.sample_size - guests.guest_size, 0.0), nan=0.0)
+    taken = np.fmax(state.sample_size - guests.guest_size, 0.0)
     our_reclaim = 2.0 * taken
     our_stalls = taken / (32 * PAGE_SIZE)
     # The counter's step is 0 where it is absent, went backwards (a reboot) or is not new.
@@ -99,7 +99,7 @@ def _add_reads(
     They and major faults are two views of the same thing, so only the larger counts. Guests whose
     kernel shows its reclaim need this sign less.
     """
-    lately = np.nan_to_num(np.exp(-(now - state.taken_time) / settings.cooldown), nan=0.0)
+    lately = known_or(np.exp(-(now - state.taken_time) / settings.cooldown), 0.0)
     likely = np.maximum(np.maximum(lately, scores[Cause.SCARCITY]), scores[Cause.SWAP_OUT])
     shows_reclaim = ~np.isnan(guests.statistics[:, Tag.DIRECT_RECLAIMS])
     weight = np.where(shows_reclaim, 0.2, 0.45)

@@ -16,7 +16,7 @@ import numpy as np
 
 from aerostat.balloon.statistics import Tag
 from aerostat.engine.accounts import Accounts, Ledger
-from aerostat.engine.observation import BoolArray, FloatArray, Guests
+from aerostat.engine.observation import BoolArray, FloatArray, Guests, known_or
 from aerostat.engine.settings import Settings
 from aerostat.engine.state import State
 
@@ -33,14 +33,14 @@ def follow_growth(
 
     A guest of which nothing is known is taken for one that has grown by a share of its maximum.
     """
-    seconds = np.nan_to_num(elapsed, nan=0.0)
+    seconds = known_or(elapsed, 0.0)
     before = np.where(
         np.isnan(state.growth), settings.reserve_share * guests.max_size, state.growth
     )
     kept = before * np.exp(-seconds / settings.growth_memory)
     # What it had in reserve when it was killed for want of memory was not enough.
     kept = np.where(killed, np.minimum(2.0 * kept, guests.max_size), kept)
-    step = np.nan_to_num(np.maximum(demand - state.demand, 0.0), nan=0.0)
+    step = np.fmax(demand - state.demand, 0.0)
     # Samples that lie closer together than a reaction time are scaled up to it, but not for ever:
     # two samples a moment apart say little about three seconds.
     scale = np.clip(settings.reaction_time / np.maximum(seconds, 1e-3), 1.0, 3.0)
@@ -58,8 +58,8 @@ def follow_rush(
 
     Small growth is none: demand is never quite still.
     """
-    seconds = np.nan_to_num(elapsed, nan=0.0)
-    step = np.nan_to_num(demand - state.demand, nan=0.0)
+    seconds = known_or(elapsed, 0.0)
+    step = known_or(demand - state.demand, 0.0)
     step = np.where(step >= settings.rush_least * guests.max_size, step, 0.0)
     # Samples that lie close together say little about a whole second.
     rate = step / np.maximum(seconds, 0.5)
@@ -80,7 +80,7 @@ def reserve(
     least = settings.reserve_floor + rush * settings.rush_lead
     most = np.maximum(least, settings.reserve_ceiling_share * guests.max_size)
     more = np.maximum(np.minimum(growth, most) - least, 0.0)
-    used = np.clip(np.nan_to_num(demand + least, nan=0.0), guests.guarantee, guests.ceiling)
+    used = np.clip(known_or(demand + least, 0.0), guests.guarantee, guests.ceiling)
     used = np.where(np.isnan(demand), guests.guest_size, used) + ledger.overhead
     hosts = len(accounts.limit)
     room = accounts.limit - accounts.reserved - np.bincount(guests.host, used, minlength=hosts)
@@ -111,5 +111,5 @@ def find_brittle(
 
 def scarce(idle: FloatArray, reserve: FloatArray | float, settings: Settings) -> FloatArray:
     """Return 0 where `reserve` is idle, or nearly, to 1 where nothing is."""
-    spare = np.nan_to_num(idle / (settings.scarcity_share * reserve), nan=1.0)
+    spare = known_or(idle / (settings.scarcity_share * reserve), 1.0)
     return np.clip(1.0 - spare, 0.0, 1.0)

@@ -18,7 +18,7 @@ from aerostat.engine.accounts import SETTLED, Accounts, Ledger
 from aerostat.engine.conditions import Condition
 from aerostat.engine.convergence import Progress, feasible
 from aerostat.engine.fill import share_out
-from aerostat.engine.observation import BoolArray, FloatArray, Guests, IntArray
+from aerostat.engine.observation import BoolArray, FloatArray, Guests, IntArray, known_or
 from aerostat.engine.plan import Reason
 from aerostat.engine.settings import Settings
 from aerostat.engine.strain import Strain
@@ -160,10 +160,14 @@ def _growth(situation: Situation, settings: Settings) -> tuple[FloatArray, IntAr
         (np.where(emergency, guests.ceiling, 0.0), beyond),
         (guests.ceiling, np.minimum(beyond, situation.strain.lid - accounts.occupied)),
     ):
+        room = np.minimum(wish, brim) - covered
+        rows = np.flatnonzero(room > 0)
+        if not len(rows):
+            continue
         grants = np.maximum(covered - permitted, 0.0)
         given = np.bincount(guests.host, grants, minlength=len(amount))
-        room = np.maximum(np.minimum(wish, brim) - covered, 0.0)
-        covered += share_out(np.maximum(amount - given, 0.0), room, guests.shares, guests.host)
+        rest = np.maximum(amount - given, 0.0)
+        covered[rows] += share_out(rest, room[rows], guests.shares[rows], guests.host[rows])
 
     allowed = np.minimum(wish, covered)
     # A drop is not worth a request, unless it is the last to an exact size that was promised.
@@ -223,9 +227,9 @@ def _need(situation: Situation, settings: Settings) -> _Need:
     wanted = np.maximum(targets.needed - permitted, 0.0)
     wanted = total(np.where(situation.exempt | situation.useless, 0.0, wanted))
     # What a balloon that is on its way will soon have taken need not be asked of others as well.
-    soon = settings.reaction_time * np.nan_to_num(situation.progress.speed_down, nan=0.0)
+    soon = settings.reaction_time * known_or(situation.progress.speed_down, 0.0)
     coming = np.clip(guests.guest_size - situation.ledger.asked, 0.0, soon)
-    lacking = accounts.occupied + wanted - total(np.nan_to_num(coming, nan=0.0))
+    lacking = accounts.occupied + wanted - total(known_or(coming, 0.0))
 
     pool = settings.pool_share * accounts.budget
     # A pool that lacks a little is not refilled drop by drop.

@@ -82,8 +82,10 @@ def divide(
 
     def pour_onto(base: FloatArray, brim: FloatArray, amount: FloatArray) -> FloatArray:
         """Divide what `base` leaves by increments, so that nobody starts with a handicap."""
-        spent = np.bincount(guests.host, base + overhead, minlength=len(budget))
         room = np.maximum(brim - base, 0.0)
+        if not room.any():
+            return base
+        spent = np.bincount(guests.host, base + overhead, minlength=len(budget))
         return base + share_out(np.maximum(amount - spent, 0.0), room, guests.shares, guests.host)
 
     fair_share = share_of(accounts.limit)
