@@ -104,9 +104,11 @@ statements: env ## say which tests check which statements of the specification
 reference: env ## write man pages, completion and the API's description anew, in share
 	@$(BIN)/python tools/reference.py $(ARGS)
 
-.PHONY: zipapp
+.PHONY: zipapp check-pci
 zipapp: env ## the guest's driver in one file, build/aerostat-guest.pyz
-	@$(BIN)/python tools/pyz.py $(ARGS)
+	@$(BIN)/python tools/pyz.py guest $(ARGS)
+check-pci: env ## the checks of a guest's own balloon in one file, build/aerostat-check.pyz
+	@$(BIN)/python tools/pyz.py check $(ARGS)
 
 .PHONY: install uninstall
 install: ## install the manager on this machine, as a service (root)

@@ -1,7 +1,8 @@
-"""Make build/aerostat-guest.pyz: the guest's driver in one file, to be copied into any guest.
+"""Make what is copied into guests, in one file each: the driver, or the checks of their balloon.
 
-``python3 aerostat-guest.pyz --help`` runs it, on Python 3.9 and later. It has the modules that
-the driver imports and no others, as source. Made twice, it is the same file byte for byte: sorted,
+``python3 aerostat-guest.pyz --help`` runs the one, on Python 3.9 and later, and
+``python3 aerostat-check.pyz --help`` the other, on Python 3.11 and later. Each has the modules that
+it imports and no others, as source. Made twice, it is the same file byte for byte: sorted,
 without times, and not compressed, since what compresses differs from machine to machine.
 """
 
@@ -9,16 +10,34 @@ import argparse
 import ast
 import zipfile
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
-ENTRY = "aerostat.guest.__main__"
+
+
+class Program(NamedTuple):
+    """A program in a file: the module whose `main` it runs, and the oldest Python for it."""
+
+    entry: str
+    python: tuple[int, int]
+
+
+PROGRAMS = {
+    "guest": Program("aerostat.guest.__main__", (3, 9)),
+    "check": Program("aerostat.testing.check.device.in_guest", (3, 11)),
+}
 
 _SHEBANG = b"#!/usr/bin/env python3\n"
-_MAIN = f"""\
+# Without what an old Python could not even read.
+_MAIN = """\
 import sys
 
-from {ENTRY} import main
+if sys.version_info < {program.python}:
+    sys.exit("this takes Python {program.python[0]}.{program.python[1]} or later, and is run by "
+             "%d.%d" % sys.version_info[:2])
+
+from {program.entry} import main
 
 sys.exit(main(sys.argv[1:]))
 """
@@ -46,7 +65,7 @@ def imported(file: Path) -> set[str]:
     return {name for name in names if name.split(".")[0] == "aerostat"}
 
 
-def needed(entry: str = ENTRY) -> list[Path]:
+def needed(entry: str) -> list[Path]:
     """Return the files of all modules that `entry` imports, and those that these import."""
     files: set[Path] = set()
     waiting = [entry]
@@ -61,17 +80,18 @@ def needed(entry: str = ENTRY) -> list[Path]:
     return sorted(files)
 
 
-def make(target: Path) -> None:
-    """Write the archive to `target`, executable."""
-    contents = {"__main__.py": _MAIN.encode()}
-    contents |= {str(file.relative_to(SOURCE)): file.read_bytes() for file in needed()}
+def make(target: Path, name: str = "guest") -> None:
+    """Write the archive of a program to `target`, executable."""
+    program = PROGRAMS[name]
+    contents = {"__main__.py": _MAIN.format(program=program).encode()}
+    contents |= {str(file.relative_to(SOURCE)): file.read_bytes() for file in needed(program.entry)}
     contents["LICENSE"] = (ROOT / "LICENSE").read_bytes()
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("wb") as file:
         file.write(_SHEBANG)
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-            for name, data in sorted(contents.items()):
-                entry = zipfile.ZipInfo(name, _NO_TIME)
+            for path, data in sorted(contents.items()):
+                entry = zipfile.ZipInfo(path, _NO_TIME)
                 entry.external_attr = 0o644 << 16
                 archive.writestr(entry, data)
     target.chmod(0o755)
@@ -80,9 +100,11 @@ def make(target: Path) -> None:
 def main() -> None:
     """Make it."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("target", nargs="?", type=Path, default=Path("build/aerostat-guest.pyz"))
-    target = parser.parse_args().target
-    make(target)
+    parser.add_argument("name", nargs="?", choices=[*PROGRAMS], default="guest")
+    parser.add_argument("target", nargs="?", type=Path, help="build/aerostat-NAME.pyz by default")
+    options = parser.parse_args()
+    target = options.target or Path(f"build/aerostat-{options.name}.pyz")
+    make(target, options.name)
     print(f"{target}: {target.stat().st_size // 1024} KiB")
 
 

@@ -83,8 +83,9 @@ def command(
     and again whenever it has ended.
     """
     from aerostat.errors import AerostatError, UsageError
+    from aerostat.testing.check.device.options import Options
     from aerostat.testing.check.device.session import session
-    from aerostat.testing.check.device.stage import Options, SocketStage
+    from aerostat.testing.check.device.stage import SocketStage
     from aerostat.testing.check.features import feature_set
 
     told = Options(

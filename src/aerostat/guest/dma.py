@@ -1,4 +1,4 @@
-"""Memory that the device reaches: one huge page for the rings and all that is in their buffers.
+"""Memory that the device reaches: huge pages, one for the rings and all that is in their buffers.
 
 May create a file of huge pages and change how many the guest has. A huge page is contiguous and
 stays where it is, so one look at its physical address is enough. The file outlives the process
@@ -35,16 +35,17 @@ class HugePages:
         """How many are free and promised to nobody. Raises `MissingError` if there is no pool."""
         return max(0, self._count("free_hugepages") - self._count("resv_hugepages"))
 
-    def add(self) -> None:
-        """Have one more. Raises `MissingError` if the kernel finds no place for it."""
+    def add(self, count: int = 1) -> None:
+        """Have some more. Raises `MissingError` if the kernel finds no place for them."""
         before = self._count("nr_hugepages")
-        self._set(before + 1)
-        if self._count("nr_hugepages") <= before:
+        self._set(before + count)
+        self._added += max(0, self._count("nr_hugepages") - before)
+        if self._added < count:
+            self.take_back()
             raise MissingError(
-                "the guest's memory has no place for one huge page of 2 MiB: free some, or set "
-                "vm.nr_hugepages=1 when it boots"
+                f"the guest's memory has no place for {count} huge page{'s' * (count > 1)} of "
+                f"2 MiB: free some, or set vm.nr_hugepages={count} when it boots"
             )
-        self._added += 1
 
     def take_back(self) -> None:
         """Undo what `add` did."""
@@ -68,32 +69,42 @@ class HugePages:
 
 
 class DmaPage:
-    """One huge page of the guest, mapped: `memory` has it at its physical address `address`.
+    """Huge pages of the guest, mapped: `memory` has them at their physical `addresses`.
 
-    Both a process and its children have it. Raises `MissingError` or one of its kinds.
+    The first one's is `address`, and `size` is what each has. Both a process and its children have
+    them. Raises `MissingError` or one of its kinds.
     """
 
     size = SIZE
 
-    def __init__(self) -> None:
+    def __init__(self, count: int = 1) -> None:
         with contextlib.ExitStack() as stack:
             self._pool = HugePages()
-            if not self._pool.free:
-                self._pool.add()
+            if self._pool.free < count:
+                self._pool.add(count - self._pool.free)
                 stack.callback(self._pool.take_back)
             try:
                 flags = os.MFD_CLOEXEC | os.MFD_HUGETLB | os.MFD_HUGE_2MB
                 self._file = os.memfd_create("aerostat-rings", flags)
                 stack.callback(os.close, self._file)
-                os.ftruncate(self._file, SIZE)
-                self._map = mmap.mmap(self._file, SIZE)
+                os.ftruncate(self._file, count * SIZE)
+                self._map = mmap.mmap(self._file, count * SIZE)
             except OSError as error:
                 raise MissingError(f"cannot have a huge page for the rings: {error}") from error
             stack.callback(self._map.close)
-            self._map[0] = 0  # now it is there
-            self.address = _physical_address(self._map)
-            self.memory = GuestMemory([Region(self.address, SIZE, 0, memoryview(self._map))])
+            for place in range(0, count * SIZE, SIZE):
+                self._map[place] = 0  # now it is there
+            self.addresses = _physical_addresses(self._map)
+            self.address = self.addresses[0]
+            self.memory = GuestMemory(self._regions())
             stack.pop_all()
+
+    def _regions(self) -> list[Region]:
+        with memoryview(self._map) as whole:
+            return [
+                Region(address, SIZE, 0, whole[place * SIZE : (place + 1) * SIZE])
+                for place, address in enumerate(self.addresses)
+            ]
 
     def close(self) -> None:
         """Give it back, once no device knows of it and its rings are released."""
@@ -104,12 +115,14 @@ class DmaPage:
         self._pool.take_back()
 
 
-def _physical_address(mapping: mmap.mmap) -> int:
+def _physical_addresses(mapping: mmap.mmap) -> list[int]:
+    begin = address_of(mapping)
     pagemap = Pagemap()
     try:
-        (frame,) = pagemap.frames(address_of(mapping), 1)
+        places = range(begin, begin + len(mapping), SIZE)
+        frames = [pagemap.frames(place, 1)[0] for place in places]
     finally:
         pagemap.close()
-    if not frame:
+    if not all(frames):
         raise MissingError("a huge page that is not in memory")
-    return frame * PAGE_SIZE
+    return [frame * PAGE_SIZE for frame in frames]

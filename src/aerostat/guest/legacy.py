@@ -19,6 +19,7 @@ _QUEUE_SIZE = 12
 _QUEUE_SELECT = 14
 _QUEUE_NOTIFY = 16
 _STATUS = 18
+_ISR = 19
 # Without MSI-X, which was switched off; with it four bytes further on.
 _DEVICE_CONFIG = 20
 
@@ -79,6 +80,10 @@ class LegacyTransport:
     def write_config(self, offset: int, value: int) -> None:
         """Set a 32-bit field of the balloon's configuration space, in one access (5.5.6.2.1)."""
         self._registers.store(_DEVICE_CONFIG + offset, 4, value)
+
+    def take_interrupt(self) -> int:
+        """Return the ISR, and clear it by that: 1 for used buffers, 2 for the configuration."""
+        return self._registers.load(_ISR, 1)
 
     def close(self) -> None:
         """Let go of the ports."""

@@ -28,7 +28,9 @@ _MULTIPLIER = slice(16, 20)
 # The common configuration structure (4.1.4.3).
 _FEATURE_SELECT, _FEATURE = 0, 4
 _GUEST_FEATURE_SELECT, _GUEST_FEATURE = 8, 12
+_NUM_QUEUES = 18
 _STATUS = 20
+_GENERATION = 21
 _QUEUE_SELECT = 22
 _QUEUE_SIZE = 24
 _QUEUE_ENABLE = 28
@@ -175,6 +177,20 @@ class ModernTransport:
     def write_config(self, offset: int, value: int) -> None:
         """Set a 32-bit field of the balloon's configuration space, in one access."""
         self._device.store(offset, 4, value)
+
+    def num_queues(self) -> int:
+        """Return how many queues the device says that it has at most."""
+        return self._common.load(_NUM_QUEUES, 2)
+
+    def generation(self) -> int:
+        """Return what changes with the configuration space (4.1.4.3)."""
+        return self._common.load(_GENERATION, 1)
+
+    def take_interrupt(self) -> int:
+        """Return the ISR, and clear it by that: 1 for used buffers, 2 for the configuration."""
+        if Structure.ISR not in self._registers:
+            raise PeerError("the device has no ISR structure")
+        return self._registers[Structure.ISR].load(0, 1)
 
     def close(self) -> None:
         """Let go of the BARs."""

@@ -35,12 +35,14 @@ class MappedRegisters:
     """
 
     def __init__(self, view: memoryview, offset: int, length: int) -> None:
-        # What is left over at the end could not be accessed whole.
-        length -= length % 4
         if offset % 4 or length <= 0 or offset + length > view.nbytes:
             raise PeerError(f"registers at {offset:#x}+{length:#x} of a BAR of {view.nbytes:#x}")
-        with view[offset : offset + length] as part:
-            self._views = {1: part.cast("B"), 2: part.cast("H"), 4: part.cast("I")}
+        self._views: dict[int, memoryview] = {}
+        for width in (1, 2, 4):
+            # What is left over at the end could not be accessed whole.
+            if length >= width:
+                with view[offset : offset + length - length % width] as part:
+                    self._views[width] = _cast(part, width)
 
     def load(self, offset: int, width: int) -> int:
         """Return a register."""
@@ -54,6 +56,10 @@ class MappedRegisters:
         """Let go of the view."""
         for view in self._views.values():
             view.release()
+
+
+def _cast(part: memoryview, width: int) -> memoryview:
+    return part.cast("B") if width == 1 else part.cast("H") if width == 2 else part.cast("I")
 
 
 class PortRegisters:

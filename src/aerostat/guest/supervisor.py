@@ -55,12 +55,20 @@ def supervise(device: str | None, *, legacy: bool, log: Callable[[str], None]) -
     with contextlib.ExitStack() as stack:
         held = _take(device, log, stack, legacy=legacy)
         protect()
-        parent = os.getpid()
-        worker = os.fork()
-        # A worker that gets beyond this is an orphan: it undoes what its parent has done.
-        how = _watch(worker) if worker else _be_worker(held, parent, log)
+        how = in_child(lambda: work(held.transport, held.dma, held.pins, log), log)
     if how:
         raise LinkError(f"the worker {how}")
+
+
+def in_child(work: Callable[[], object], log: Callable[[str], None]) -> str:
+    """Have a child do the work; return how it ended, if not as asked.
+
+    What asks to stop is passed on to it; signals must be blocked already. Should the parent die,
+    it is the child that returns: an orphan, which undoes what its parent has done.
+    """
+    parent = os.getpid()
+    worker = os.fork()
+    return _watch(worker) if worker else _be_worker(work, parent, log)
 
 
 def protect() -> None:
@@ -100,12 +108,12 @@ def _put_back(function: Function, log: Callable[[str], None]) -> None:
         log(f"{function.address}: the kernel's driver did not take it back")
 
 
-def _be_worker(held: Held, parent: int, log: Callable[[str], None]) -> str:
+def _be_worker(work: Callable[[], object], parent: int, log: Callable[[str], None]) -> str:
     """Do the work in this newly forked process, and end it; return only if the parent has died."""
     failed = ""
     try:
         die_with(parent)
-        work(held.transport, held.dma, held.pins, log)
+        work()
     except AerostatError as error:
         failed = f"failed: {error}"
         log(str(error))

@@ -70,6 +70,9 @@ class Transport(Protocol):
     def write_config(self, offset: int, value: int) -> None:
         """Set a 32-bit field of the device's configuration space, in one access."""
 
+    def take_interrupt(self) -> int:
+        """Return the ISR, and clear it by that: 1 for used buffers, 2 for the configuration."""
+
     def close(self) -> None:
         """Let go of the registers."""
 

@@ -23,22 +23,28 @@ SCRATCH = 1 << 20
 class Ground(NamedTuple):
     """Where a case is played: a ring that runs, and memory at `scratch` that nobody uses.
 
-    The guest has memory at address 0, and a hole after its first region.
+    The guest has memory at address 0, and a hole after its first region; or it has much that is
+    not ours, and `beyond` is an address that is nobody's.
     """
 
     ring: DriverRing
     memory: GuestMemory
     scratch: int
+    beyond: int = 0
 
     @property
     def hole(self) -> int:
-        """The first address after the first region."""
+        """The first address after the first region, or one that is `beyond`."""
+        if self.beyond:
+            return self.beyond
         first = self.memory.regions[0]
         return first.guest_address + first.size
 
     @property
     def end(self) -> int:
-        """The first address after the last region."""
+        """The first address after the last region, or one that is `beyond`."""
+        if self.beyond:
+            return self.beyond
         last = self.memory.regions[-1]
         return last.guest_address + last.size
 

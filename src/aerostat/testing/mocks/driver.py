@@ -51,8 +51,9 @@ class DriverRing(driver_ring.DriverRing):
         index: int = 0,
         *,
         byteorder: Byteorder = "little",
+        align: int = 4,
     ) -> None:
-        layout = lay_out(address, size)
+        layout = lay_out(address, size, align)
         super().__init__(memory, size, layout, byteorder=byteorder, start=index)
         self.desc, self.avail, self.used, self.end = layout
         self.avail_words = self._avail

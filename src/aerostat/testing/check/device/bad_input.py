@@ -10,7 +10,7 @@ import time
 from aerostat.balloon.abi import PAGE_SIZE, Queue
 from aerostat.errors import LinkError
 from aerostat.testing.check.checks import Check, Judge, Unobservable
-from aerostat.testing.check.device.machine import SCRATCH_AT, Machine
+from aerostat.testing.check.device.machine import Machine
 from aerostat.testing.check.device.page_check import Pages, shown
 from aerostat.testing.check.device.registry import CHECKS
 from aerostat.testing.conformance.bad_ground import Case, Ground, play_good, returned, used_index
@@ -54,7 +54,7 @@ class _Trial:
         ring = self.machine.must_run(self.case.queue).ring
         if not isinstance(ring, DriverRing):
             raise Unobservable("the catalogue is of split rings")
-        return Ground(ring, self.machine.memory, SCRATCH_AT)
+        return Ground(ring, self.machine.memory, self.machine.scratch_at, self.machine.beyond)
 
     def play(self) -> None:
         """Play the case, see what comes of it, and that a good request is served."""
@@ -89,7 +89,8 @@ class _Trial:
         numbers = [*low[:16], *low[-2:], *high[:4], *high[-2:]]
         if self.case.queue in (Queue.REPORTING, Queue.HINT):
             # What these name lies in the scratch memory, and is not read as a request.
-            numbers += range(SCRATCH_AT // PAGE_SIZE, SCRATCH_AT // PAGE_SIZE + 16)
+            first = self.machine.scratch_at // PAGE_SIZE
+            numbers += range(first, first + 16)
         return numbers
 
     def _see_pages(self, watched: Pages) -> None:

@@ -6,15 +6,16 @@ asked to be reset and was. What lists say, good or bad, is the same as on split 
 
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from aerostat.balloon.abi import PAGE_SIZE, Queue
 from aerostat.errors import LinkError
 from aerostat.testing.check.checks import Check, Judge, Unobservable
-from aerostat.testing.check.device.machine import SCRATCH_AT, Machine
+from aerostat.testing.check.device.machine import Machine
 from aerostat.testing.check.device.page_check import Pages, shown
 from aerostat.testing.check.device.registry import CHECKS
+from aerostat.testing.conformance.bad_ground import SCRATCH
 from aerostat.testing.mocks.packed_ring import DriverPackedRing, Raw, chained
 from aerostat.virtio.chain import INDIRECT, NEXT, WRITE
 
@@ -26,38 +27,65 @@ _FAR = 1 << 40
 _LOOK_EVERY = 0.001
 
 
+class Scratch(NamedTuple):
+    """A packed ring, and the scratch memory: addresses within its size count from its beginning."""
+
+    ring: DriverPackedRing
+    begin: int
+
+    @property
+    def size(self) -> int:
+        """How many descriptors the ring has."""
+        return self.ring.size
+
+    def write(self, *descriptors: Raw, available: int | None = None) -> None:
+        """Write a list, whatever it is, as the ring's own `write`."""
+        moved = [
+            raw._replace(address=self.begin + raw.address) if raw.address < SCRATCH else raw
+            for raw in descriptors
+        ]
+        self.ring.write(*moved, available=available)
+
+    def put_table(self, entries: Sequence[tuple[int, int]]) -> None:
+        """Write an indirect table of these (length, flags) to the scratch memory."""
+        zeros = self.begin + PAGE_SIZE
+        packed = b"".join(struct.pack("<QIHH", zeros, size, 0, flags) for size, flags in entries)
+        self.ring.memory.write(self.begin, packed)
+
+
 class BadList(NamedTuple):
-    """Something to write into a packed ring, with what `prepare` puts into the memory before it."""
+    """Something to write into a packed ring."""
 
     name: str
-    write: Callable[[DriverPackedRing], object]
-    prepare: bytes = b""
+    write: Callable[[Scratch], object]
 
 
-def _raw(length: int = 4, flags: int = 0, *, at: int = 0, id_: int = _BAD) -> Raw:
+def _raw(length: int = 4, flags: int = 0, *, id_: int = _BAD) -> Raw:
     """Return a descriptor of zeros in the scratch memory, which name page 0."""
-    return Raw(SCRATCH_AT + PAGE_SIZE + at, length, id_, flags)
+    return Raw(PAGE_SIZE, length, id_, flags)
 
 
 def _list(name: str, *descriptors: Raw, available: int | None = None) -> BadList:
     return BadList(name, lambda ring: ring.write(*descriptors, available=available))
 
 
-def _table(name: str, length: int, *entries: tuple[int, int], address: int = SCRATCH_AT) -> BadList:
+def _table(name: str, length: int, *entries: tuple[int, int], address: int = 0) -> BadList:
     """Return the case of an indirect table, whose entries are (length, flags)."""
-    packed = b"".join(
-        struct.pack("<QIHH", SCRATCH_AT + PAGE_SIZE, size, 0, flags) for size, flags in entries
-    )
-    return BadList(name, lambda ring: ring.write(Raw(address, length, _BAD, INDIRECT)), packed)
+
+    def write(ring: Scratch) -> None:
+        ring.put_table(entries)
+        ring.write(Raw(address, length, _BAD, INDIRECT))
+
+    return BadList(name, write)
 
 
-def _twice(ring: DriverPackedRing) -> None:
+def _twice(ring: Scratch) -> None:
     ring.write(_raw())
     ring.write(_raw())
 
 
-def _asks_for_nonsense(ring: DriverPackedRing) -> None:
-    ring.want_notifications(3)
+def _asks_for_nonsense(ring: Scratch) -> None:
+    ring.ring.want_notifications(3)
     ring.write(_raw())
 
 
@@ -87,8 +115,7 @@ LISTS = (
 def _play(machine: Machine, judge: Judge, bad: BadList) -> None:
     ring = _start(machine)
     watched = Pages(machine, [*machine.pages[0][:8], *machine.pages[1][:4]])
-    machine.memory.write(SCRATCH_AT, bad.prepare)
-    bad.write(ring)
+    bad.write(Scratch(ring, machine.scratch_at))
     lane = machine.lanes[Queue.INFLATE]
     lane.kick()
     machine.transport.settle()
@@ -117,7 +144,7 @@ def _start(machine: Machine) -> DriverPackedRing:
 def _serves(machine: Machine, ring: DriverPackedRing) -> bool:
     """Send a good request, of page 0, and return whether it comes back."""
     lane = machine.lanes[Queue.INFLATE]
-    ring.write(_raw(id_=_GOOD))
+    Scratch(ring, machine.scratch_at).write(_raw(id_=_GOOD))
     lane.kick()
     end = time.monotonic() + machine.deadline.left(machine.hush)
     while _GOOD not in ring.used_ids() and time.monotonic() < end:

@@ -5,7 +5,7 @@ import struct
 from aerostat.balloon.abi import PAGE_SIZE, Queue
 from aerostat.balloon.statistics import ENTRY_SIZE, encode
 from aerostat.testing.check.checks import Judge, Unobservable
-from aerostat.testing.check.device.machine import RINGS_AT, SCRATCH_AT, Machine
+from aerostat.testing.check.device.machine import Machine
 from aerostat.testing.check.device.page_check import Pages, shown
 from aerostat.testing.check.device.registry import CHECKS
 from aerostat.testing.check.device.requests import STATISTICS, statistics
@@ -47,7 +47,7 @@ def a_request_need_not_be_aligned(machine: Machine, judge: Judge) -> None:
     machine.start()
     pages = Pages(machine, machine.pages[1][:16])
     lane = machine.lanes[Queue.INFLATE]
-    for address in (SCRATCH_AT + 3, SCRATCH_AT + PAGE_SIZE - 6):
+    for address in (machine.scratch_at + 3, machine.scratch_at + PAGE_SIZE - 6):
         pages.fill()
         payload = machine.pfns(*pages.numbers)
         machine.memory.write(address, payload)
@@ -64,7 +64,7 @@ def indirect_tables_are_read(machine: Machine, judge: Judge) -> None:
     pages = Pages(machine, machine.pages[1][:8])
     lane = machine.lanes[Queue.INFLATE]
     payload = lane.put(machine.pfns(*pages.numbers))[0]
-    lane.offer([(payload, 12), (payload + 12, 20)], table=SCRATCH_AT)
+    lane.offer([(payload, 12), (payload + 12, 20)], table=machine.scratch_at)
     lane.wait()
     late = pages.released(pages.numbers)
     judge.expect(not late, "VQ-DEV-3", f"{shown(late)} left, named by an indirect table")
@@ -86,15 +86,15 @@ def _table_after(machine: Machine, flags: int, plain: int, numbers: list[int]) -
     ring = lane.ring
     if not isinstance(ring, DriverRing):
         raise Unobservable("only split rings can have both")
-    payload = SCRATCH_AT + PAGE_SIZE
+    payload = machine.scratch_at + PAGE_SIZE
     machine.memory.write(payload, machine.pfns(*numbers))
     rest = struct.pack("<QIHH", payload + plain * _PFN, (len(numbers) - plain) * _PFN, 0, 0)
-    machine.memory.write(SCRATCH_AT, rest)
+    machine.memory.write(machine.scratch_at, rest)
     # Descriptors that `add` has not come to.
     first = ring.size - 4
     for place in range(plain):
         ring.write_descriptor(first + place, payload + place * _PFN, _PFN, NEXT, first + place + 1)
-    ring.write_descriptor(first + plain, SCRATCH_AT, len(rest), flags)
+    ring.write_descriptor(first + plain, machine.scratch_at, len(rest), flags)
     before = ring.used_words.acquire(1)
     ring.offer(first)
     lane.kick()
@@ -107,22 +107,23 @@ def _table_after(machine: Machine, flags: int, plain: int, numbers: list[int]) -
 def nothing_is_written_but_used_rings(machine: Machine, judge: Judge) -> None:
     """Have requests served on all queues, and compare all rings and buffers before and after."""
     machine.start()
-    size = SCRATCH_AT - RINGS_AT
+    start = machine.rings_at
+    size = machine.scratch_at - start
     page = machine.pages[1][0]
     machine.lanes[Queue.INFLATE].send(machine.pfns(page))
     machine.lanes[Queue.DEFLATE].send(machine.pfns(page))
     if Queue.STATS in machine.lanes:
         statistics(machine, machine.lanes[Queue.STATS])
-    before = machine.memory.read(RINGS_AT, size)
+    before = machine.memory.read(start, size)
     machine.lanes[Queue.INFLATE].wait()
     machine.lanes[Queue.DEFLATE].wait()
     machine.transport.settle()
-    after = machine.memory.read(RINGS_AT, size)
+    after = machine.memory.read(start, size)
     used = _used_rings(machine)
     wrong = [
-        RINGS_AT + at
+        start + at
         for at in range(0, size, 2)
-        if before[at : at + 2] != after[at : at + 2] and RINGS_AT + at not in used
+        if before[at : at + 2] != after[at : at + 2] and start + at not in used
     ]
     judge.expect(
         not wrong, "VQ-DEV-1", f"{len(wrong) * 2} bytes written, at {wrong[:1]} and elsewhere"

@@ -1,7 +1,7 @@
 """What a check plays on: a guest whose memory, configuration space and queues are in our hands.
 
 Touches guest memory and a transport. Nothing here knows how the device is reached: over a socket,
-a transport speaks vhost-user; inside a guest, another would speak PCI.
+a transport speaks vhost-user; inside a guest, another speaks PCI.
 
 The guest has two regions of memory with a hole between them. In the first are the rings, from
 `RINGS_AT` on, and scratch memory for bad input; what else there is belongs to the pages that checks
@@ -9,7 +9,7 @@ give away. Nothing is at address 0, but that is memory.
 """
 
 import struct
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from aerostat.balloon.abi import PAGE_SIZE, Queue, QueueRule, queue_maps
@@ -56,6 +56,17 @@ class Transport(Notifier, Protocol):
         """The guest's memory."""
         ...
 
+    is_legacy: bool
+    """Whether the device is reached by a legacy interface."""
+    begins_anywhere: bool
+    """Whether the device is told at which indices a ring begins; else they begin at 0."""
+    ring_align: int
+    """What a split ring's used area is aligned to, in bytes."""
+
+    def ring_size(self, index: int, wanted: int) -> int:
+        """Return the size that queue `index` may have, `wanted` if it can be chosen."""
+        ...
+
     def choose(self, features: int) -> None:
         """Tell the device the driver's features. Raises `PeerError` if it refuses them."""
         ...
@@ -99,6 +110,13 @@ class Transport(Notifier, Protocol):
         """Return whether the device says that it must be reset."""
         ...
 
+    def announces(self, seconds: float) -> bool:
+        """Return whether the device announces, within `seconds`, that its configuration changed.
+
+        Raises `Unobservable` where it cannot.
+        """
+        ...
+
     def is_hole(self, address: int) -> bool:
         """Return whether the host has the page at `address`. Raises `Unobservable`."""
         ...
@@ -115,6 +133,11 @@ class Machine(Closing):
     is watched for during `hush` seconds. `wanted` is what a driver takes of what is offered. Rings
     begin at `rings_at`, and are packed ones where a driver takes RING_PACKED.
     """
+
+    scratch_at = SCRATCH_AT
+    """Where the scratch memory begins."""
+    beyond = 0
+    """An address that is no memory of anybody's; 0: all that is beyond our regions."""
 
     def __init__(
         self,
@@ -163,8 +186,10 @@ class Machine(Closing):
 
         Their indices begin at `first`. With `run` false all is set up, and DRIVER_OK is still to
         come. A driver that was there before resets the device first. Raises `PeerError` where the
-        device refuses the features.
+        device refuses the features, `Unobservable` where indices cannot begin elsewhere than at 0.
         """
+        if first and not self.transport.begins_anywhere:
+            raise Unobservable("here, a ring's indices begin at 0")
         if self.lanes:
             self.reset()
         self._drop_lanes()
@@ -173,7 +198,8 @@ class Machine(Closing):
         self.transport.choose(self.features)
         place = self.rings_at
         for index, queue in sorted(self.numbers().items()):
-            lane = self.lanes[queue] = self._lane(queue, index, size, place, first)
+            fitting = self.transport.ring_size(index, size)
+            lane = self.lanes[queue] = self._lane(queue, index, fitting, place, first)
             place = lane.end
             self.transport.describe(index, lane.ring, byteorder=byteorder)
         if run:
@@ -197,7 +223,10 @@ class Machine(Closing):
             # In the first round: bases of the second one look like those of who knows no rounds.
             ring = DriverPackedRing(self.memory, size, place, first % size)
         else:
-            ring = DriverRing(self.memory, size, place, first, byteorder=self.byteorder)
+            align = self.transport.ring_align
+            ring = DriverRing(
+                self.memory, size, place, first, byteorder=self.byteorder, align=align
+            )
         buffers = -(-ring.layout.end // PAGE_SIZE) * PAGE_SIZE
         return Lane(queue, index, ring, buffers, self.transport, self.deadline, self.patience)
 
@@ -222,8 +251,8 @@ class Machine(Closing):
         return struct.pack(f"{order}{len(numbers)}I", *numbers)
 
     @property
-    def pages(self) -> list[range]:
-        """The numbers of the pages that checks may give away: a range in each region."""
+    def pages(self) -> list[Sequence[int]]:
+        """The numbers of the pages that checks may give away, lower ones and higher ones."""
         low, high = self.memory.regions
         return [
             range(FIRST_PAGE, low.size // PAGE_SIZE),

@@ -44,8 +44,17 @@ class Pages:
             holes = self.holes(numbers)
         except Unobservable:
             # From inside a guest, a page that was taken is one that is zeros when it comes back.
-            return [one for one in numbers if one not in self.changed(numbers)]
+            changed = {*self.changed(numbers)}
+            return [one for one in numbers if one not in changed]
         return [one for one in numbers if one not in holes]
+
+    def taken(self) -> list[int]:
+        """Return which pages the host has, where that can be seen, or else those that changed."""
+        try:
+            holes = sorted(self.holes())
+        except Unobservable:
+            holes = []
+        return holes or self.changed()
 
 
 def content(number: int) -> bytes:

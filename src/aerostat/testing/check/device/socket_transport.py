@@ -40,6 +40,10 @@ class SocketTransport(Closing):
     where nobody answers for `patience` seconds.
     """
 
+    is_legacy = False
+    begins_anywhere = True
+    ring_align = 4
+
     def __init__(
         self, path: str, file: SharedFile, *, patience: float, protocol_features: int = WANTED
     ) -> None:
@@ -89,6 +93,10 @@ class SocketTransport(Closing):
         self.file.close()
 
     # ---- a driver's life
+
+    def ring_size(self, _index: int, wanted: int) -> int:
+        """Return what is wanted: over vhost-user the driver's side chooses."""
+        return wanted
 
     def choose(self, features: int) -> None:
         """Tell the features, and share the memory, as at every start."""
@@ -201,6 +209,12 @@ class SocketTransport(Closing):
                     break
                 said += part
         return said
+
+    def announces(self, seconds: float) -> bool:
+        """Return whether the device says something on its own channel, if it has one."""
+        if not self.agreed(ProtocolFeature.BACKEND_REQ):
+            raise Unobservable("the device has no channel of its own")
+        return bool(self.heard(seconds))
 
     # ---- what the host has
 

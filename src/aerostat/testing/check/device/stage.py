@@ -7,13 +7,12 @@ Touches the socket and, where the kit was given one, the device's program. Imple
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-from aerostat.balloon.abi import QueueRule
 from aerostat.errors import AerostatError, LinkError
 from aerostat.testing.check.checks import Check
 from aerostat.testing.check.deadline import Deadline
 from aerostat.testing.check.device.machine import Machine, spans
+from aerostat.testing.check.device.options import Options
 from aerostat.testing.check.device.program import Program
 from aerostat.testing.check.device.socket_transport import SocketTransport
 from aerostat.testing.check.features import feature_names, missing
@@ -31,21 +30,6 @@ _STARTS = 3
 _FILE_OFFSET = 2 * MIB
 # A device that hangs may be given up only by who waits; so many times, then it is left alone.
 _PATIENCE_LOST = 2
-
-
-class Options(NamedTuple):
-    """What the user says of a device.
-
-    `memory` is the size of the guest in bytes, `features` what its driver takes where it is
-    offered, `patience` the seconds until a device counts as hung, `hush` those during which is
-    watched that something does not happen.
-    """
-
-    memory: int = 64 * MIB
-    features: int = -1
-    rule: QueueRule = "dense-offered"
-    patience: float = 2.0
-    hush: float = 0.05
 
 
 class SocketStage(Closing):

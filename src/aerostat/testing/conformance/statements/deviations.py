@@ -28,6 +28,22 @@ DEVIATIONS = (
         "aborts when the back-end of its generic vhost-user device is gone (vhost_ops)",
     ),
     Deviation(
+        "QEMU 7.2", "ST-DEV-1",
+        "serves a queue that is notified of before DRIVER_OK; drivers of old did so",
+    ),
+    Deviation(
+        "QEMU 7.2", "VQ-DEV-3",
+        "takes an indirect table only for the first descriptor of a chain",
+    ),
+    Deviation(
+        "QEMU 7.2", "PCI-9",
+        "passes over the selection of queues from 1024 on: it is still the queue of before",
+    ),
+    Deviation(
+        "QEMU 7.2", "BAD-DEV-2",
+        "takes one buffer of statistics for each notification, however many there are",
+    ),
+    Deviation(
         "aerostat's process guest", "BAD-DRV-4",
         "ends when its device breaks a ring: beside the driver there is little else of it",
     ),

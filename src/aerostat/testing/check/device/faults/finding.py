@@ -15,8 +15,9 @@ from typing import NamedTuple
 from aerostat.testing.check.checks import Choice
 from aerostat.testing.check.device.faults.serving import find
 from aerostat.testing.check.device.faults.terms import FAULTS, Fault
+from aerostat.testing.check.device.options import Options
 from aerostat.testing.check.device.session import session
-from aerostat.testing.check.device.stage import Options, SocketStage
+from aerostat.testing.check.device.stage import SocketStage
 from aerostat.testing.check.verdicts import Outcome
 
 #: The part of the faults that the kit must find.
