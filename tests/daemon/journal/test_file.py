@@ -501,6 +501,18 @@ class TestReading:
         with JournalReader(path) as reader, pytest.raises(UsageError, match="cannot be read"):
             read(reader)
 
+    def test_rows_in_disorder_are_not_read_for_ever(self, path: Path) -> None:
+        file = JournalFile.open(path, "{}")
+        file.write([], [Event(second, BEGAN, "kind", "text") for second in (1.0, 2.0)])
+        file.close()
+        with sqlite3.connect(path) as damaged:
+            damaged.execute("ALTER TABLE events RENAME TO rows")
+            columns = "7 AS id, monotonic, wall, kind, text"
+            damaged.execute(f"CREATE VIEW events AS SELECT {columns} FROM rows")
+        damaged.close()
+        with JournalReader(path) as reader, pytest.raises(UsageError, match="in disorder"):
+            list(reader.events())
+
     def test_columns_of_other_lengths_are_told_as_that(self, path: Path) -> None:
         file = JournalFile.open(path, "{}")
         file.write([sample(0), sample(1)], [])

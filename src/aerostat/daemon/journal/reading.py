@@ -150,10 +150,9 @@ class JournalReader:
         if last is None:
             last = self.bounds()[1]
         number = "number" if self.version > 1 else "NULL"
-        after = first - 1
-        while rows := self.rows(_TickRow, _TICKS.format(number=number), after, last, _PORTION):
-            after = rows[-1][0]
-            states = self._states(rows[0][0], after)
+        query = _TICKS.format(number=number)
+        for rows in self._portions(_TickRow, query, first - 1, last):
+            states = self._states(rows[0][0], rows[-1][0])
             for tick, run, count, monotonic, wall, duration, roster, columns in rows:
                 seen, decided = unpack(monotonic, wall, roster, columns)
                 why, state = states.get(tick, ("", None))
@@ -178,17 +177,13 @@ class JournalReader:
         self, key: str | None = None, since: float = NEVER, until: float = FOREVER
     ) -> Iterator[MoveRow]:
         """Yield the moves of one guest, or of all, the oldest first."""
-        after = 0
-        while rows := self.rows(_MoveRow, _MOVES, after, since, until, key, _PORTION):
-            after = rows[-1][0]
+        for rows in self._portions(_MoveRow, _MOVES, 0, since, until, key):
             for row in rows:
                 yield MoveRow(*row[1:])
 
     def events(self, since: float = NEVER, until: float = FOREVER) -> Iterator[Event]:
         """Yield the events, the oldest first."""
-        after = 0
-        while rows := self.rows(_EventRow, _EVENTS, after, since, until, _PORTION):
-            after = rows[-1][0]
+        for rows in self._portions(_EventRow, _EVENTS, 0, since, until):
             for row in rows:
                 yield Event(*row[1:])
 
@@ -210,6 +205,19 @@ class JournalReader:
         except (sqlite3.DatabaseError, UnicodeDecodeError, msgspec.ValidationError) as error:
             raise UsageError(f"{self.path} cannot be read: {clean_text(error)}") from error
         return rows
+
+    def _portions(self, kind: Any, query: str, after: int, *values: object) -> Iterator[list[Any]]:
+        """Yield the rows whose number, their first column, is beyond `after`, some at a time.
+
+        In a damaged file they need not come in their order, and asking for what is beyond the last
+        one would have no end: that is a `UsageError`, too.
+        """
+        while rows := self.rows(kind, query, after, *values, _PORTION):
+            for row in rows:
+                if row[0] <= after:
+                    raise UsageError(f"{self.path} cannot be read: its rows are in disorder")
+                after = row[0]
+            yield rows
 
     def _states(self, first: int, last: int) -> dict[int, tuple[str, State]]:
         if self.version == 1:
