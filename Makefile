@@ -37,7 +37,7 @@ test-fast: env ## unit and property tests, under a minute
 	$(BIN)/pytest -n 2 -m 'not uml and not qemu and not libvirt and not slow' $(ARGS)
 
 .PHONY: test-deep
-test-deep: env ## the property tests again, with six times as many cases
+test-deep: env ## the property tests again, with several times as many cases
 	HYPOTHESIS_PROFILE=deep $(BIN)/pytest -n 2 --timeout 600 \
 		-m 'hypothesis and not (uml or qemu or libvirt or slow)' $(ARGS)
 

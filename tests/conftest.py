@@ -1,7 +1,7 @@
 """What every test shares: how hard the property tests try.
 
 ``default`` explores anew on each run. ``ci`` tries the same cases each time, so that a red build
-is about the change in it. ``deep``, which is ``make test-deep``, tries six times as many; where
+is about the change in it. ``deep``, which is ``make test-deep``, tries several times as many; where
 ``CI`` is set, the same ones each time as well. Choose with ``HYPOTHESIS_PROFILE``. None of them
 times a case: the machines are shared.
 
@@ -13,7 +13,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-_FAST, _DEEP = 50, 300
+_FAST, _DEEP = 40, 300
 
 settings.register_profile(
     "default",

@@ -360,13 +360,13 @@ def test_explaining_an_unknown_guest_is_a_key_error(world: Make) -> None:
 
 
 def test_a_reserve_is_learned_from_bursts(world: Make) -> None:
-    host = world([1024, 1024], budget=1500, settings=Settings(growth_memory=120.0))
+    host = world([1024, 1024], budget=1500, settings=Settings(growth_memory=40.0))
     host.run(10)
     before = host.plan().reserve[0]
     host.use[0] += 100 * MIB
     host.run(1)
     after = host.plan().reserve[0]
-    host.run(600)
+    host.run(200)
 
     assert before < 70 * MIB
     assert after >= 100 * MIB
