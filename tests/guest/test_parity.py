@@ -79,7 +79,7 @@ class Sample(NamedTuple):
     def check(self) -> None:
         """See that the counters are enclosed."""
         for tag in self.told.keys() - GAUGES - {Tag.TOTAL_MEMORY}:
-            assert self.before[tag] <= self.told[tag] <= self.after[tag], Tag(tag).name
+            assert self.before[tag] <= self.told[tag] <= self.after[tag], (Tag(tag).name, self)
 
     def gauges_are_near(self, within: int) -> bool:
         """Return whether the gauges are."""
