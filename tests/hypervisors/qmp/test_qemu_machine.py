@@ -208,6 +208,25 @@ async def test_a_silent_guest_is_told_from_one_without_a_driver(
     assert (found.driver, found.statistics) == (driver, statistics)
 
 
+@pytest.mark.parametrize(
+    ("version", "is_asked"),
+    [
+        *(((7, 2, 0), True), ((10, 0, 13), True)),
+        *(((7, 1, 0), False), ((10, 1, 0), False), ((11, 1, 3), False)),
+    ],
+)
+async def test_a_qemu_that_may_die_of_a_question_is_not_asked_it(
+    laboratory: Any, version: tuple[int, int, int], is_asked: bool
+) -> None:
+    monitor = await laboratory.monitor(
+        guest_answers=False, answers={"x-query-virtio-status": VIRTIO_STATUS}, version=version
+    )
+    await laboratory.read(monitor, limit=0.1)
+    found = await laboratory.connector.examine(monitor.key, 0.5)
+    assert ("x-query-virtio-status" in monitor.names()) == is_asked
+    assert found.driver is (True if is_asked else None)
+
+
 async def test_what_a_balloon_cannot_free_is_found_out(laboratory: Any) -> None:
     def contents(_monitor: Any, arguments: dict[str, Any]) -> Any:
         kinds = {"balloon0": "virtio-balloon-pci", "gpu": "vfio-pci"}

@@ -85,6 +85,11 @@ class QmpLink(asyncio.Protocol):
         assert self.error is not None
         return self.error
 
+    @property
+    def version(self) -> tuple[int, int, int]:
+        """The monitor's version, once the conversation is negotiated."""
+        return self.negotiated.result().version
+
     def peer_pid(self) -> int | None:
         """Return the process that listens at the other end; None if it is not of our namespace."""
         if self._transport is None:

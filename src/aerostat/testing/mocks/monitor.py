@@ -35,6 +35,7 @@ class FakeMonitor:
         """All commands so far, with their arguments."""
         self.answers: dict[str, Any] = {}
         self.misbehave: dict[str, Misbehaviour] = {}
+        self.version = (7, 2, 0)
         self.greets = True
         self.connections = 0
         self.running = True
@@ -102,7 +103,7 @@ class FakeMonitor:
         self.connections += 1
         self.writer = writer
         commands = {*_COMMANDS, *self.answers}
-        self._session = session = ServerSession(commands, version=(7, 2, 0), package="fake")
+        self._session = session = ServerSession(commands, version=self.version, package="fake")
         try:
             if not self.greets:
                 await asyncio.Event().wait()
