@@ -42,3 +42,18 @@ def test_it_has_what_runs_in_guests_and_nothing_else(pyz: Path) -> None:
     assert rooms == {"__init__.py", "balloon", "errors.py", "guest", "units.py", "virtio"}
     assert {"aerostat/guest/legacy.py", "LICENSE", "__main__.py"} <= names
     assert "aerostat/balloon/device.py" not in names
+
+
+@pytest.mark.slow
+def test_the_checks_run_by_themselves_too(tmp_path: Path) -> None:
+    target = tmp_path / "aerostat-check.pyz"
+    runpy.run_path(str(ROOT / "tools/pyz.py"))["make"](target, "check")
+    ran = subprocess.run(
+        [sys.executable, "-I", "-S", target, "--explain", "PCI-9"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert ran.stdout.startswith("PCI-9 (device, MUST)")
+    assert not any(name.startswith("aerostat/cli") for name in zipfile.ZipFile(target).namelist())

@@ -81,6 +81,8 @@ class FakeBalloon:
         self.memory = make_memory((MIB, 2 * MIB), (16 * MIB, 16 * MIB))
         self.dma = FakeDma(MIB, 2 * MIB, self.memory)
         self.status = 0
+        self.interrupts = 0
+        self.generation = 0
         self.refuse_features = False
         self.hold = False
         self.writes: list[tuple[str, int]] = []
@@ -101,6 +103,7 @@ class FakeBalloon:
             Structure.COMMON: _Fields(_COMMON, self._load, self._store),
             Structure.NOTIFY: _Notify(self._notify),
             Structure.DEVICE: _Config(self, 0),
+            Structure.ISR: _Fields({(0, 1): "isr"}, self._load, self._store),
         }
         return ModernTransport(registers, MULTIPLIER)
 
@@ -130,6 +133,7 @@ class FakeBalloon:
                     assert frames <= self.held, "a page was deflated that is not in the balloon"
                     self.held -= frames
                 self.device.complete(event)
+                self.interrupts |= 1
 
     @property
     def statuses(self) -> list[int]:
@@ -141,7 +145,12 @@ class FakeBalloon:
     def _load(self, name: str) -> int:
         state = self._states.get(self._registers["queue_select"])
         word = 32 * self._registers["feature_select"]
+        if name == "isr":
+            taken, self.interrupts = self.interrupts, 0
+            return taken
         values = {
+            "num_queues": len(self.queues),
+            "generation": self.generation,
             "status": self.status,
             "feature": self.device.features >> word & 0xFFFFFFFF,
             "legacy_features": self.device.features & 0xFFFFFFFF,
@@ -176,7 +185,7 @@ class FakeBalloon:
             self.serve()  # what was made available before
 
     def _reset(self) -> None:
-        self.status = 0
+        self.status = self.interrupts = 0
         self.device.reset()
         self.held.clear()
         self._accepted = 0

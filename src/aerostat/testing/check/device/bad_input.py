@@ -8,7 +8,7 @@ broken by what was on it, once the device has asked to be reset and was.
 import time
 
 from aerostat.balloon.abi import PAGE_SIZE, Queue
-from aerostat.errors import LinkError
+from aerostat.errors import LinkError, UsageError
 from aerostat.testing.check.checks import Check, Judge, Unobservable
 from aerostat.testing.check.device.machine import Machine
 from aerostat.testing.check.device.page_check import Pages, shown
@@ -60,7 +60,10 @@ class _Trial:
         """Play the case, see what comes of it, and that a good request is served."""
         watched = Pages(self.machine, self._watched())
         begin = used_index(self.ground.ring)
-        self.case.play(self.ground)
+        try:
+            self.case.play(self.ground)
+        except UsageError as error:
+            raise Unobservable(f"the device's queue is too small for it: {error}") from error
         written = {*watched.changed()}  # by the request itself, which may lie among them
         watched.numbers = [one for one in watched.numbers if one not in written]
         self.machine.lanes[self.case.queue].kick()

@@ -44,6 +44,10 @@ DEVIATIONS = (
         "takes one buffer of statistics for each notification, however many there are",
     ),
     Deviation(
+        "QEMU 7.2", "BAD-DEV-6",
+        "aborts on an indirect table of 0 bytes in a packed ring (address_space_cache_init)",
+    ),
+    Deviation(
         "aerostat's process guest", "BAD-DRV-4",
         "ends when its device breaks a ring: beside the driver there is little else of it",
     ),
