@@ -150,6 +150,7 @@ def test_broken_devices_are_found(kind: Callable[[], FakeBalloon], id_: str, wor
     assert words in verdict.words
 
 
+@pytest.mark.statement("PCI-10")
 def test_the_generation_is_looked_at_when_the_host_changes_something() -> None:
     balloon = Balloon()
     asked = iter(range(100))

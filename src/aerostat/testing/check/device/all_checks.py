@@ -39,7 +39,7 @@ ROOMS = (
     bad_talk,
 )
 
-_PCI = "PCI is the VMM's, and is seen from inside a guest"
+_PCI = "PCI is the VMM's, and is seen from inside a guest: aerostat check device --pci"
 _HOST = "what the device makes of it, only its host can say"
 CHECKS.unobservable.update(
     {
