@@ -11,7 +11,9 @@ from aerostat.hypervisors.base import GuestInfo, Reading
 from aerostat.hypervisors.qmp import connector as qmp
 from aerostat.hypervisors.qmp.connector import QmpConnector
 from aerostat.hypervisors.qmp.link import Ask, open_link
+from aerostat.testing.guests.parts import GET_NEWER, find_part
 from aerostat.testing.guests.qemu import find_program
+from aerostat.testing.pytest_plugin import optional_part
 
 MIB = 1 << 20
 
@@ -26,15 +28,15 @@ class Qemu:
         self.second = directory / "second.qmp"
         self.process: asyncio.subprocess.Process | None = None
 
-    async def start(self, *options: str) -> None:
+    async def start(self, *options: str, program: str | None = None) -> None:
         monitors = [
             option
             for path in (self.first, self.second)
             for option in ("-qmp", f"unix:{path},server=on,wait=off")
         ]
         self.process = await asyncio.create_subprocess_exec(
-            find_program(), "-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35",
-            "-accel", "tcg", "-m", "128M", "-name", "alpha", *monitors, *options,
+            program or find_program(), "-nodefaults", "-no-user-config", "-display", "none",
+            "-machine", "q35", "-accel", "tcg", "-m", "128M", "-name", "alpha", *monitors, *options,
         )  # fmt: skip
         async with asyncio.timeout(20):
             while not self.second.exists():
@@ -158,3 +160,21 @@ async def test_a_killed_machine_is_no_guest_any_more(
                 await asyncio.sleep(0.02)
     finally:
         await connector.close()
+
+
+async def test_examining_a_newer_qemu_does_not_end_it(qemu: Qemu) -> None:
+    """QEMU 11.1.3 ends when it is asked for a device's status."""
+    with optional_part():
+        program = find_part("qemu11", GET_NEWER)
+    await qemu.start("-device", "virtio-balloon-pci", program=str(program))
+    connector = QmpConnector([str(qemu.first)])
+    reading = await read(connector, qemu.first)
+    found = await connector.examine(reading.key, 5.0)
+    await connector.close()
+
+    assert (found.kind, found.balloon, found.driver) == ("qemu", True, None)
+    assert qemu.process is not None
+    assert qemu.process.returncode is None
+    link = await open_link(str(qemu.second), 5.0)
+    assert (await link.ask(Ask("query-status")))[0]["running"]
+    link.close()
