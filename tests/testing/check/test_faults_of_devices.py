@@ -8,7 +8,7 @@ import pytest
 
 from aerostat.testing.check.device.all_checks import CHECKS
 from aerostat.testing.check.device.faults.finding import look_for
-from aerostat.testing.check.device.faults.serving import ROOMS, find
+from aerostat.testing.check.device.faults.serving import ROOMS
 from aerostat.testing.check.device.faults.terms import FAULTS
 
 QUICK = (
@@ -48,7 +48,7 @@ QUICK = (
 @pytest.mark.slow
 @pytest.mark.parametrize("name", QUICK)
 def test_a_device_with_a_fault_is_found(name: str) -> None:
-    fault = find(name)
+    fault = FAULTS.find(name)
     found = look_for(fault, only=fault.ids)
     assert found.right, f"{found.ids}, and not {found.wanted}"
 

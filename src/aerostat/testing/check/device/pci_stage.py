@@ -13,11 +13,10 @@ from aerostat.guest.transport import Transport
 from aerostat.testing.check.checks import Check
 from aerostat.testing.check.deadline import Deadline
 from aerostat.testing.check.device.machine import Machine
+from aerostat.testing.check.device.offer import Offer
 from aerostat.testing.check.device.options import Options
 from aerostat.testing.check.device.pci_transport import PciTransport
-from aerostat.testing.check.features import feature_names, missing
 from aerostat.units import MIB
-from aerostat.virtio.features import RING_PACKED, bit
 from aerostat.virtio.memory import GuestMemory
 
 #: How many huge pages a machine has: for rings, for lower pages, and for higher ones.
@@ -69,7 +68,7 @@ def _numbers(addresses: Sequence[int]) -> list[int]:
     ]
 
 
-class PciStage:
+class PciStage(Offer):
     """The device behind `registers`, which was taken; `name` says which one it is.
 
     `addresses` are those of the huge pages in `memory`, and nothing is `beyond`.
@@ -84,42 +83,17 @@ class PciStage:
         beyond: int,
         options: Options,
     ) -> None:
-        self.name = name
-        self.options = options
-        self.offered = 0
-        self.packed = False
-        """Whether drivers take packed rings, where they are offered."""
+        super().__init__(f"{name}, {registers} interface", options)
         self._registers = registers
         self._memory = memory
         # Highest last: some checks look at what is at the very end.
         self._addresses = sorted(addresses)
         self._beyond = beyond
-        self._sound = True
 
     def meet(self) -> None:
         """Look at what is offered. Raises `AerostatError` if the device does not even reset."""
         self.offered = PciTransport(self._registers, self._memory).offered
-        self._sound = not self._trouble()
-
-    @property
-    def usable(self) -> int:
-        """The features that checks may use."""
-        wanted = self.offered & self.options.features
-        return wanted if self.packed else wanted & ~bit(RING_PACKED)
-
-    def description(self) -> str:
-        """Return who is checked, and what it offers."""
-        names = " ".join(feature_names(self.offered & self.options.features))
-        plain = "" if self._sound else "\nNot even a plain inflation is served; expect the rest."
-        return f"{self.name}, {self._registers} interface: {names}{plain}"
-
-    def lacks(self, check: Check[Machine]) -> str:
-        """Return which of a check's features are not there."""
-        lacking = missing(check.needs, self.offered)
-        if lacking:
-            return f"{', '.join(lacking)} is not offered"
-        unwanted = missing(check.needs, self.usable)
-        return f"{', '.join(unwanted)} is not wanted" if unwanted else ""
+        self.sound = not self._trouble()
 
     def open(self, check: Check[Machine], deadline: Deadline) -> Machine:  # noqa: ARG002 - Stage's
         """Return a machine on the device, which was reset."""
@@ -140,7 +114,7 @@ class PciStage:
         return self._trouble()
 
     def _trouble(self) -> str:
-        if not self._sound:
+        if not self.sound:
             return ""
         try:
             with self._machine(Deadline(3 * self.options.patience + 1)) as machine:

@@ -12,14 +12,13 @@ from aerostat.errors import AerostatError, LinkError
 from aerostat.testing.check.checks import Check
 from aerostat.testing.check.deadline import Deadline
 from aerostat.testing.check.device.machine import Machine, spans
+from aerostat.testing.check.device.offer import Offer
 from aerostat.testing.check.device.options import Options
 from aerostat.testing.check.device.program import Program
 from aerostat.testing.check.device.socket_transport import SocketTransport
-from aerostat.testing.check.features import feature_names, missing
 from aerostat.testing.closing import Closing
 from aerostat.testing.mocks.frontend import SharedFile
 from aerostat.units import MIB
-from aerostat.virtio.features import RING_PACKED, bit
 
 _AGAIN_SECONDS = 0.02
 # How long a device may take to start.
@@ -32,19 +31,15 @@ _FILE_OFFSET = 2 * MIB
 _PATIENCE_LOST = 2
 
 
-class SocketStage(Closing):
+class SocketStage(Offer, Closing):
     """The device that listens at `socket`; started by `command`, if there is one."""
 
     def __init__(
         self, socket: Path, options: Options | None = None, command: Sequence[str] = ()
     ) -> None:
+        super().__init__(str(socket), options or Options())
         self.socket = socket
-        self.options = options or Options()
-        self.offered = 0
-        self.packed = False
-        """Whether drivers take packed rings, where they are offered."""
         self._program = Program(command) if command else None
-        self._sound = True
         self._gone = ""
         self._troubles = 0
 
@@ -61,28 +56,7 @@ class SocketStage(Closing):
         except LinkError as error:
             crash = self._program.take_crash() if self._program is not None else ""
             raise LinkError(f"{error}; {crash}" if crash else str(error)) from error
-        # What never served cannot be found to have stopped; then checks say what it does not do.
-        self._sound = not self._trouble()
-
-    @property
-    def usable(self) -> int:
-        """The features that checks may use."""
-        wanted = self.offered & self.options.features
-        return wanted if self.packed else wanted & ~bit(RING_PACKED)
-
-    def description(self) -> str:
-        """Return who is checked, and what it offers."""
-        names = " ".join(feature_names(self.offered & self.options.features))
-        plain = "" if self._sound else "\nNot even a plain inflation is served; expect the rest."
-        return f"{self.socket}: {names}{plain}"
-
-    def lacks(self, check: Check[Machine]) -> str:
-        """Return which of a check's features are not there."""
-        lacking = missing(check.needs, self.offered)
-        if lacking:
-            return f"{', '.join(lacking)} is not offered"
-        unwanted = missing(check.needs, self.usable)
-        return f"{', '.join(unwanted)} is not wanted" if unwanted else ""
+        self.sound = not self._trouble()
 
     def open(self, check: Check[Machine], deadline: Deadline) -> Machine:  # noqa: ARG002 - Stage's
         """Return a guest on a new connection."""
@@ -133,7 +107,7 @@ class SocketStage(Closing):
         """Return what is wrong with a new connection and, where it was served, a good request."""
         try:
             with self._machine(Deadline(3 * self.options.patience + 1)) as machine:
-                if self._sound:
+                if self.sound:
                     machine.start()
                     machine.inflate(machine.pages[0][0])
         except (AerostatError, OSError) as error:

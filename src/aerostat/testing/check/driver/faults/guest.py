@@ -6,7 +6,6 @@ and ``poisoned`` for a sound driver that negotiates PAGE_POISON.
 
 import sys
 
-from aerostat.errors import UsageError
 from aerostat.process_guest.__main__ import main as be_guest
 from aerostat.testing.check.driver.faults import (
     beginning,
@@ -17,7 +16,8 @@ from aerostat.testing.check.driver.faults import (
     rings,
     statistics,
 )
-from aerostat.testing.check.driver.faults.terms import FAULTS, Fault
+from aerostat.testing.check.driver.faults.terms import FAULTS
+from aerostat.testing.check.seeded import Fault
 
 #: The rooms that have faults.
 ROOMS = (beginning, pages, statistics, reports, hints, rings, endurance)
@@ -30,11 +30,8 @@ SOUND = {
 
 
 def find(name: str) -> Fault:
-    """Return the fault of that name. Raises `UsageError` if there is none."""
-    found = FAULTS.get(name) or SOUND.get(name)
-    if found is None:
-        raise UsageError(f"no fault is called {name}; there are {', '.join(FAULTS)}")
-    return found
+    """Return the fault of that name, or what has none. Raises `UsageError` if there is neither."""
+    return SOUND[name] if name in SOUND else FAULTS.find(name)
 
 
 def main() -> int:
