@@ -25,6 +25,7 @@ body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 70em;
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
 td, th { padding: .2em .6em; text-align: right; border-bottom: 1px solid #dde3ea }
 td:first-child, th:first-child { text-align: left } .nobody { color: #8794a3 }
+pre { white-space: pre-wrap }
 """
 
 _Value = Callable[[Run], float]
