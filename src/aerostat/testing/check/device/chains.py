@@ -8,7 +8,7 @@ from aerostat.testing.check.checks import Judge, Unobservable
 from aerostat.testing.check.device.machine import Machine
 from aerostat.testing.check.device.page_check import Pages, shown
 from aerostat.testing.check.device.registry import CHECKS
-from aerostat.testing.check.device.requests import STATISTICS, statistics
+from aerostat.testing.check.device.requests import STATISTICS
 from aerostat.testing.mocks.driver import DriverRing
 from aerostat.virtio.chain import INDIRECT, NEXT, WRITE
 
@@ -109,12 +109,17 @@ def nothing_is_written_but_used_rings(machine: Machine, judge: Judge) -> None:
     machine.start()
     start = machine.rings_at
     size = machine.scratch_at - start
-    page = machine.pages[1][0]
-    machine.lanes[Queue.INFLATE].send(machine.pfns(page))
-    machine.lanes[Queue.DEFLATE].send(machine.pfns(page))
+    page = machine.pfns(machine.pages[1][0])
+    payloads = {Queue.INFLATE: page, Queue.DEFLATE: page}
     if Queue.STATS in machine.lanes:
-        statistics(machine, machine.lanes[Queue.STATS])
+        payloads[Queue.STATS] = encode(STATISTICS, machine.byteorder)
+    lanes = [machine.lanes[queue] for queue in payloads]
+    for lane, payload in zip(lanes, payloads.values(), strict=True):
+        lane.ring.add([lane.put(payload)])
+    # Before it is told of them, or a quick device would have been through with them.
     before = machine.memory.read(start, size)
+    for lane in lanes:
+        lane.kick()
     machine.lanes[Queue.INFLATE].wait()
     machine.lanes[Queue.DEFLATE].wait()
     machine.transport.settle()
