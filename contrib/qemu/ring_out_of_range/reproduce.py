@@ -65,8 +65,10 @@ def main() -> int:
             connection.recv(HEADER.size + _STATE.size)
         # It serves one front-end at a time, so that this waits for the one before to be done with.
         connection.close()
-        another = connect(str(program.directory / "socket"))
+        # One that has ended meanwhile refuses, which is not to be waited out.
+        another = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         another.settimeout(TIMEOUT)
+        another.connect(str(program.directory / "socket"))
         _ask(another, _GET_FEATURES)
 
     return judge(program, attempt)
