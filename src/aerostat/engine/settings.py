@@ -164,7 +164,7 @@ class Settings:
     useless_for: float = 600.0
     """A guest whose balloon frees nothing is left alone for this long, then tried again."""
 
-    programs_memory: float = 1_200.0
+    programs_memory: float = 2_400.0
     """Where a guest does not say what is available: time constant with which less and less of what
     it has in use is taken for its programs', ..."""
 
