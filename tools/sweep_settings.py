@@ -80,7 +80,7 @@ def read(path: Path) -> list[Found]:
 def table(found: Sequence[Found]) -> Iterator[str]:
     """Yield a table: each setting with less, as shipped, and with more."""
     shipped = {each.dialect: each.mean for each in found if not each.setting}
-    yield "| setting | less | density | shipped | density | more | density |"
+    yield "| swept | less | density | shipped | density | more | density |"
     yield "|---|--:|--:|--:|--:|--:|--:|"
     defaults = Settings()
     for name in swept():

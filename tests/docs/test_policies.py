@@ -1,6 +1,7 @@
 """The page for authors of policies says what the engine has."""
 
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -20,6 +21,10 @@ from aerostat.testing.policies.checking import check_policy, table
 from aerostat.units import MIB
 
 ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT))
+
+from tools import sweep_settings  # noqa: E402 - needs the path above
+
 UNITS = {"": 1.0, "s": 1.0, "MiB": float(MIB)}
 
 
@@ -47,6 +52,12 @@ def test_the_settings_are_those_of_the_engine(page: Any) -> None:
         number, _, unit = value.partition(" ")
         is_so = getattr(settings, name)
         assert is_so == (number if isinstance(is_so, str) else float(number) * UNITS[unit]), name
+
+
+def test_the_sweep_is_what_was_found(page: Any) -> None:
+    found = sweep_settings.read(ROOT / "docs" / "sweep.json")
+
+    assert "\n".join(sweep_settings.table(found)) in page.text
 
 
 def test_the_diagram_is_drawn_from_the_table(page: Any) -> None:
