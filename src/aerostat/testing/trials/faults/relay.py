@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 _HEADER = struct.Struct("<III")  # request, flags, size of the payload: vhost-user, "Header"
@@ -93,22 +94,29 @@ class Relay:
 
     def _meet(self, theirs: socket.socket) -> None:
         ours = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        with theirs, ours:
+        with theirs, ours, self._counted(theirs, ours):
             self._goes.wait()
             try:
                 ours.connect(str(self._behind))
             except OSError:
                 return  # nobody is there, and who connected sees it
-            with self._lock:
-                self._ends |= {theirs, ours}
             back = threading.Thread(
                 target=self._carry, args=(ours, theirs), name="relay", daemon=True
             )
             back.start()
             self._carry(theirs, ours)
             back.join()
+
+    @contextlib.contextmanager
+    def _counted(self, *ends: socket.socket) -> Iterator[None]:
+        """Have these ends cut with all others, from before anybody behind hears of them."""
+        with self._lock:
+            self._ends |= {*ends}
+        try:
+            yield
+        finally:
             with self._lock:
-                self._ends -= {theirs, ours}
+                self._ends -= {*ends}
 
     def _carry(self, source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):
