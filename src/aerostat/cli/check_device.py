@@ -104,6 +104,7 @@ def command(
     device is the one that this virtual machine has; it is put back in the end.
     """
     from aerostat.errors import AerostatError, UsageError
+    from aerostat.testing.check import telling
     from aerostat.testing.check.device.options import Options
     from aerostat.testing.check.device.pci_hold import Where
     from aerostat.testing.check.device.session import session
@@ -116,7 +117,7 @@ def command(
         rule=cast("QueueRule", queues),
         patience=timeout,
     )
-    chosen, reasons = checking.choice(only, skip), checking.known(who, known)
+    chosen, reasons = telling.choice(only, skip), telling.known(who, known)
     if (socket is None) == (pci is None):
         raise UsageError("say which device: either SOCKET or --pci ADDRESS")
     if pci is not None:

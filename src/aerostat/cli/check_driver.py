@@ -92,6 +92,7 @@ def command(
     """
     import shlex
 
+    from aerostat.testing.check import telling
     from aerostat.testing.check.driver.guests import KnownGuest, known_guest
     from aerostat.testing.check.driver.stage import OFFERED, Options
 
@@ -110,7 +111,7 @@ def command(
             start=start,
             log=log,
         )
-        chosen, reasons = checking.choice(only, skip), checking.known(who or started.who, known)
+        chosen, reasons = telling.choice(only, skip), telling.known(who or started.who, known)
         return _check(started.command, directory, told, chosen, reasons, options)
 
 

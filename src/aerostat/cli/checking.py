@@ -4,18 +4,16 @@ Imports click and what is light; what a check needs is imported when one is play
 """
 
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from aerostat.errors import UsageError
-
 if TYPE_CHECKING:
-    from aerostat.testing.check.checks import Check, Choice
-    from aerostat.testing.check.verdicts import Known, Verdict
+    from aerostat.testing.check.checks import Check
+    from aerostat.testing.check.report import Line
+    from aerostat.testing.check.verdicts import Verdict
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -61,31 +59,6 @@ _REPORT_OPTIONS: tuple[Callable[[Any], Any], ...] = (
 )
 
 
-def choice(only: Sequence[str], skip: Sequence[str]) -> "Choice":
-    """Return what is wanted, from options that name one or several each."""
-    from aerostat.testing.check.checks import Choice
-
-    return Choice(_split(only), _split(skip))
-
-
-def known(who: str, reasons: Sequence[str]) -> "Known":
-    """Return what is known. Raises `UsageError` for a reason without its statement."""
-    from aerostat.testing.check.verdicts import Known
-
-    return Known(who, dict(_reason(text) for text in reasons))
-
-
-def _split(texts: Sequence[str]) -> list[str]:
-    return [word.strip() for text in texts for word in text.split(",") if word.strip()]
-
-
-def _reason(text: str) -> tuple[str, str]:
-    id_, _, reason = text.partition("=")
-    if not reason.strip():
-        raise UsageError(f"{text!r} is no ID=REASON")
-    return id_.strip().upper(), reason.strip()
-
-
 def progress(place: int, count: int, check: "Check[Any]") -> None:
     """Show which check is played now, where somebody looks at it."""
     if sys.stderr.isatty():
@@ -98,23 +71,18 @@ def conclude(subject: str, verdicts: Iterator["Verdict"], options: Mapping[str, 
 
     `options` are those of `report_options`.
     """
-    import json
+    from aerostat.testing.check import telling
 
-    from aerostat.testing.check import report
-    from aerostat.testing.check.verdicts import exit_status
+    wishes = telling.Wishes(**{name: options[name] for name in telling.Wishes._fields})
+    return telling.conclude(subject, _and_clear(verdicts), wishes, _say)
 
-    begin = time.monotonic()
-    found = list(verdicts)
-    seconds = time.monotonic() - begin
+
+def _and_clear(verdicts: Iterator["Verdict"]) -> Iterator["Verdict"]:
+    """Yield the verdicts, and then take away what `progress` has shown."""
+    yield from verdicts
     if sys.stderr.isatty():
         click.echo("\r\x1b[K", nl=False, err=True)
-    if options["junit"] is not None:
-        options["junit"].write_text(report.to_junit(subject, found, seconds), encoding="utf-8")
-    if options["as_json"]:
-        click.echo(json.dumps(report.to_json(subject, found, seconds), indent=2))
-        return exit_status(found)
-    click.echo(subject)
-    for line in report.lines(found, quiet=options["quiet"]):
-        click.secho(line.text, fg=line.colour, bold=line.heading)
-    click.echo(report.summary(found, seconds))
-    return exit_status(found)
+
+
+def _say(line: "Line") -> None:
+    click.secho(line.text, fg=line.colour, bold=line.heading)

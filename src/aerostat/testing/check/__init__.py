@@ -2,7 +2,8 @@
 
 `verdicts` is what can be said of a statement, `checks` what finds it out and how it judges,
 `running` plays them one by one, `deadline` bounds each. `report` tells people and programs,
-`explaining` says what a statement demands and how it is observed. `features` names feature bits.
+`telling` is what its command lines share, `explaining` says what a statement demands and how it is
+observed, and `features` names feature bits.
 `device` and `driver` are the checks of each side, `seeded` the faults that try the kit itself.
 
 A check plays against a *subject*, which a `running.Stage` makes anew for each: for devices, a

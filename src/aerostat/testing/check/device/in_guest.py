@@ -6,23 +6,21 @@ are to be written.
 """
 
 import argparse
-import json
 import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from aerostat.errors import AerostatError, UsageError
-from aerostat.testing.check import explaining, report
-from aerostat.testing.check.checks import Check, Choice
+from aerostat.errors import AerostatError
+from aerostat.testing.check import explaining, telling
+from aerostat.testing.check.checks import Check
 from aerostat.testing.check.device.options import Options
 from aerostat.testing.check.device.over_pci import OVER_PCI, PACKED_OVER_PCI
 from aerostat.testing.check.device.pci_hold import Where, hold
 from aerostat.testing.check.device.pci_stage import PciStage
 from aerostat.testing.check.device.session import session
 from aerostat.testing.check.features import feature_set
-from aerostat.testing.check.verdicts import Known, Verdict, exit_status
+from aerostat.testing.check.report import Line
 
 CHECKS_OVER_PCI = (OVER_PCI, PACKED_OVER_PCI)
 _WRONG = 2
@@ -98,46 +96,23 @@ def _tell(id_: str | None) -> int:
 def _check(options: argparse.Namespace) -> int:
     """Find out what can be wrong with the command line, and then play."""
     features = -1 if options.features is None else feature_set(options.features.split(","))
-    choice = Choice(_split(options.only), _split(options.skip))
+    choice = telling.choice(options.only, options.skip)
     choice.check(OVER_PCI)
-    known = Known(options.who, dict(map(_reason, options.known)))
+    known = telling.known(options.who, options.known)
     known.check()
+    wishes = telling.Wishes(options.quiet, options.json, options.junit)
 
     def play(stage: PciStage) -> int:
         trace = _trace if options.trace else None
         verdicts = session(stage, options.ring, choice, known, trace, checks=CHECKS_OVER_PCI)
-        return _conclude(stage.description(), verdicts, options)
+        return telling.conclude(stage.description(), verdicts, wishes, _say)
 
     where = Where(options.pci, options.legacy, options.deflate)
     return hold(where, Options(features=features, patience=options.timeout), play)
 
 
-def _conclude(subject: str, verdicts: Iterator[Verdict], options: argparse.Namespace) -> int:
-    """Have the checks played by drawing their verdicts, and tell of them as is wished."""
-    begin = time.monotonic()
-    found = [*verdicts]
-    seconds = time.monotonic() - begin
-    if options.junit is not None:
-        options.junit.write_text(report.to_junit(subject, found, seconds), encoding="utf-8")
-    if options.json:
-        print(json.dumps(report.to_json(subject, found, seconds), indent=2))
-        return exit_status(found)
-    print(subject)
-    for line in report.lines(found, quiet=options.quiet):
-        print(line.text)
-    print(report.summary(found, seconds))
-    return exit_status(found)
-
-
-def _split(texts: Sequence[str]) -> list[str]:
-    return [word.strip() for text in texts for word in text.split(",") if word.strip()]
-
-
-def _reason(text: str) -> tuple[str, str]:
-    id_, _, reason = text.partition("=")
-    if not reason.strip():
-        raise UsageError(f"{text!r} is no ID=REASON")
-    return id_.strip().upper(), reason.strip()
+def _say(line: Line) -> None:
+    print(line.text)
 
 
 def _trace(place: int, count: int, check: Check[Any]) -> None:
