@@ -24,7 +24,11 @@ from aerostat.virtio.features import RING_PACKED, bit, has
 
 pytestmark = pytest.mark.uml
 
-SIZE = 192 * MIB
+# Linux reports only where 32 blocks (PAGE_REPORTING_CAPACITY) and its low watermark are free, and
+# user-mode Linux's blocks have 4 MiB: 130 MiB in all. A guest that has less when it looks, and then
+# does nothing, never looks again. Of 192 MiB, 130 to 147 MiB were free: how much user-mode Linux
+# keeps for itself, 15 to 32 MiB, hangs on where its address space happens to be laid out.
+SIZE = 256 * MIB
 BALLOON = 40 * MIB
 # What is left free when all is touched: the kernel kills before the last page is gone.
 LEFT_FREE = 10 * MIB
