@@ -407,20 +407,28 @@ def test_a_hostile_document_is_refused_or_harmless(
 
 
 def test_the_documents_of_earlier_versions_are_read() -> None:
-    """Version 1 is what is in this file: another shape is another version."""
-    data = (Path(__file__).parent / "document-1.json").read_bytes()
-    read = document.decode(data)
-    assert read["version"] == document.VERSION == 1
-    assert document.decode(document.encode(read)) == read == json.loads(data)
+    """A version is what is in its file: another shape is another version."""
+    first, second = (
+        (Path(__file__).parent / f"document-{version}.json").read_bytes() for version in (1, 2)
+    )
+    read = document.decode(second)
+    assert read["version"] == document.VERSION == 2
+    assert document.decode(document.encode(read)) == read == json.loads(second)
+    earlier = document.decode(first)
+    assert earlier["options"].pop("block_reads") is None
+    assert earlier == {**json.loads(first), "version": 2}
+
+
+EARLIER = (b'{"version": 1}', b'{"version": 1, "options": []}')
 
 
 def test_other_formats_are_refused() -> None:
     decode = document.decode
-    for data in (b"", b"{", b"[" * 100_000, b"null", b"\xff", b'{"version": 1}'):
+    for data in (b"", b"{", b"[" * 100_000, b"null", b"\xff", *EARLIER):
         with pytest.raises(PeerError, match="state document"):
             decode(data)
-    with pytest.raises(PeerError, match="version 2"):
-        decode(b'{"format": "aerostat-device", "version": 2}')
+    with pytest.raises(PeerError, match="version 3"):
+        decode(b'{"format": "aerostat-device", "version": 3}')
 
 
 @pytest.mark.slow

@@ -199,6 +199,7 @@ class Commands:
             "guest-size": guest.guest_size,
             "target-size": guest.target_size,
             "held": guest.held(),
+            "block-reads": guest.block_reads(),
             "counters": guest.all_counters(),
         }
 

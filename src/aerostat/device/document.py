@@ -13,13 +13,14 @@ from typing import Any, NamedTuple, get_args
 from aerostat.balloon.abi import QueueRule
 from aerostat.balloon.hinting import MAX_RANGES, Round
 from aerostat.balloon.statistics import MAX_ENTRIES
+from aerostat.device.block_reads import Counter
 from aerostat.errors import PeerError
 from aerostat.vhost_user.messages import MAX_PAYLOAD, MAX_SLOTS
 
 FORMAT = "aerostat-device"
 
 #: A successor reads the documents of all versions up to its own.
-VERSION = 1
+VERSION = 2
 
 #: In bytes. Where the host's pages are huge, most of it is which parts of them are in the balloon.
 MAX_SIZE = 64 << 20
@@ -145,6 +146,7 @@ DOCUMENT = {
         "queues": Maybe(Choice(get_args(QueueRule))),
         "discards_hints": bool,
         "descriptor_store": bool,
+        "block_reads": Maybe(Choice(get_args(Counter))),
     },
     "listeners": {"socket": (_U64, _U64), "control": (_U64, _U64)},
     "device": _DEVICE,
@@ -185,9 +187,19 @@ def decode(data: bytes) -> dict[str, Any]:
     version = document.get("version") if isinstance(document, dict) else None
     if isinstance(version, int) and version > VERSION:
         raise PeerError(f"state document: version {version}, and {VERSION} is all that is known")
+    if type(version) is int and version == 1:
+        document = _from_version_1(document)
     _check(document, DOCUMENT, "state document")
     checked: dict[str, Any] = document
     return checked
+
+
+def _from_version_1(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document of version 1, not yet checked, as it would be written now."""
+    options = document.get("options")
+    if isinstance(options, dict):
+        options = {**options, "block_reads": None}
+    return {**document, "version": 2, "options": options}
 
 
 def _check(value: Any, shape: Any, where: str) -> None:

@@ -19,6 +19,7 @@ from aerostat.balloon.device import (
 )
 from aerostat.balloon.events import Hint
 from aerostat.device import reclaim
+from aerostat.device.block_reads import BlockReads, Counter
 from aerostat.device.hinter import Hinter
 from aerostat.device.log import Log
 from aerostat.device.loop import Loop
@@ -40,7 +41,8 @@ class Guest:
 
     `size` is its RAM in bytes; None: as much as it shares. `queues` is the rule by which its
     driver numbers them; None: found out by what is set up. With `discards_hints`, hinted memory is
-    given back, which only a guest may have that uses none of it before its round is over.
+    given back, which only a guest may have that uses none of it before its round is over. With
+    `block_reads`, what it reads from its disks is counted by that counter of its front-end's.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Guest:
         features: int = DEFAULT_FEATURES,
         queues: QueueRule | None = None,
         discards_hints: bool = False,
+        block_reads: Counter | None = None,
     ) -> None:
         self.device = BalloonDevice(features=features)
         self.queue_rule = queues
@@ -66,6 +69,8 @@ class Guest:
         self.on_notifications: Callable[[], None] | None = None
         self.on_balloon_changed: Callable[[], None] | None = None
         self._discards_hints = discards_hints
+        self._reads_counter = block_reads
+        self._block_reads: BlockReads | None = None
         self._size = size
         self._wanted_size: int | None = None
         if size is not None:
@@ -125,11 +130,26 @@ class Guest:
         """Return what the guest's memory takes on this host, everything in its files counted."""
         return 0 if self.memory is None else self.memory.held()
 
+    def block_reads(self) -> int | None:
+        """Return the bytes that it has read from its disks in all; None where nobody knows."""
+        return None if self._block_reads is None else self._block_reads.total()
+
     def all_counters(self) -> dict[str, int]:
         """Return the counters of the device and of what surrounds it."""
         return {**self.device.counters, **self.counters}
 
     # ---- what the front-end does
+
+    def come(self, pid: int) -> None:
+        """Have a front-end, the process `pid`; 0 for one that is not to be seen from here."""
+        if self._reads_counter is not None:
+            self._block_reads = BlockReads(pid, self._reads_counter, self.log)
+
+    def leave(self) -> None:
+        """Have no front-end."""
+        if self._block_reads is not None:
+            self._block_reads.close()
+            self._block_reads = None
 
     def use_memory(self, memory: MappedMemory | None) -> None:
         """Have `memory` for the guest's from now on; rings must no longer be in the old one."""

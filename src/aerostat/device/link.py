@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from aerostat.balloon.abi import Config
+from aerostat.device.block_reads import peer_pid
 from aerostat.device.guest import Guest
 from aerostat.device.loop import READ, WRITE, Loop
 from aerostat.device.memory import MappedMemory, MappedRegion
@@ -60,6 +61,7 @@ class Link:
         self.closed = False
         connection.setblocking(False)
         loop.watch(connection.fileno(), READ, self._ready)
+        guest.come(peer_pid(connection))
         guest.on_config_changed = self._announce
         guest.on_notifications = self._rings.notify
 
@@ -82,6 +84,7 @@ class Link:
         self._drop_channel()
         self._guest.reset()
         self._guest.use_memory(None)
+        self._guest.leave()
         self._on_closed()
 
     # ---- going on in another process

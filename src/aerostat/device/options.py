@@ -15,6 +15,7 @@ from aerostat.balloon.abi import (
     QueueRule,
 )
 from aerostat.balloon.device_features import DEFAULT_FEATURES
+from aerostat.device.block_reads import Counter
 from aerostat.errors import UsageError
 from aerostat.units import parse_size
 from aerostat.virtio.features import RING_PACKED, bit
@@ -41,6 +42,9 @@ Serve one balloon device to a VMM over vhost-user, until SIGTERM.
   --discard-hints        also give back what it tells; only for guests that use none of it before
                          the round is over, which Linux under memory pressure does
   --packed-rings         let the driver use packed virtqueues instead of split ones
+  --block-reads COUNTER  tell what the guest has read from its disks, as this counter of the VMM's
+                         process has it: rchar (read system calls: user-mode Linux) or read_bytes
+                         (what storage delivered: VMMs that bypass the host's page cache)
   --descriptor-store     at SIGTERM, leave the guest to the next process of this systemd service,
                          which needs FileDescriptorStoreMax=64
   --take-over PATH       go on in the place of the process whose control socket this is, with its
@@ -53,8 +57,9 @@ class Options(NamedTuple):
     """What a device process is told.
 
     `size` is the guest's RAM in bytes; None: what it shares. `queues` is the rule by which its
-    driver numbers them; None: found out. For `discards_hints`, see `Guest`. With
-    `descriptor_store`, SIGTERM leaves the guest to the service's next process.
+    driver numbers them; None: found out. For `discards_hints`, see `Guest`. `block_reads` is the
+    counter that has what the guest reads; None: nobody knows. With `descriptor_store`,
+    SIGTERM leaves the guest to the service's next process.
     """
 
     socket: str
@@ -66,6 +71,7 @@ class Options(NamedTuple):
     queues: QueueRule | None = None
     discards_hints: bool = False
     descriptor_store: bool = False
+    block_reads: Counter | None = None
 
 
 # Options without a value that each leave a feature out.
@@ -77,7 +83,7 @@ _WITHOUT = {
 _LONG = [
     *("socket=", "control=", "size=", "name=", "once", "queues=", "help"),
     *("free-page-hint", "discard-hints", "packed-rings", *_WITHOUT),
-    *("descriptor-store", "take-over="),
+    *("block-reads=", "descriptor-store", "take-over="),
 ]
 
 
@@ -108,9 +114,8 @@ def parse(arguments: list[str]) -> Options | TakeOver | None:
     size = parse_size(given["--size"]) if "--size" in given else None
     if size is not None and size <= 0:
         raise UsageError("--size must be more than nothing")
-    rule = given.get("--queues")
-    if rule is not None and rule not in get_args(QueueRule):
-        raise UsageError(f"--queues is one of {', '.join(get_args(QueueRule))}")
+    rule = _choice(given, "--queues", get_args(QueueRule))
+    counter = _choice(given, "--block-reads", get_args(Counter))
     return Options(
         socket=given["--socket"],
         control=given["--control"],
@@ -121,7 +126,16 @@ def parse(arguments: list[str]) -> Options | TakeOver | None:
         queues=cast("QueueRule | None", rule),
         discards_hints="--discard-hints" in given,
         descriptor_store="--descriptor-store" in given,
+        block_reads=cast("Counter | None", counter),
     )
+
+
+def _choice(given: dict[str, str], option: str, choices: tuple[str, ...]) -> str | None:
+    """Return the value of an option, None if it is not given; raises `UsageError`."""
+    value = given.get(option)
+    if value is not None and value not in choices:
+        raise UsageError(f"{option} is one of {', '.join(choices)}")
+    return value
 
 
 def _features(given: dict[str, str]) -> int:

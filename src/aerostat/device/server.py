@@ -43,6 +43,7 @@ class Server:
             features=options.features,
             queues=options.queues,
             discards_hints=options.discards_hints,
+            block_reads=options.block_reads,
         )
         self._link: Link | None = None
         self._listener, self._control_listener = listeners or _listen(options)

@@ -43,7 +43,8 @@ class BlockReads(NamedTuple):
     """
 
     bytes: int
-    requests: int
+    requests: int | None = None
+    """None where only bytes are counted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,12 @@ def block_reads(raw: Any) -> tuple[BlockReads | None, int]:
     return (BlockReads(total_bytes, total_requests) if count else None), count
 
 
+def own_block_reads(raw: Any) -> BlockReads | None:
+    """Return what our own device says has been read in all; None as above."""
+    known = type(raw) is int and 0 <= raw <= _LARGEST_VALUE
+    return BlockReads(raw) if known else None
+
+
 def guest_name(raw: Any) -> str | None:
     """Return the name in a reply to ``query-name``, fit to be printed; None if it has none."""
     name = raw.get("name") if isinstance(raw, dict) else None

@@ -83,15 +83,15 @@ class Laboratory:
         size: int,
         *,
         arguments: Sequence[str] = (),
-        device_options: Sequence[str] = ("--no-free-page-reporting",),
+        device_options: Sequence[str] = ("--no-free-page-reporting", "--block-reads", "rchar"),
         kernel: Path | None = None,
     ) -> UmlGuest:
         """Boot guest `name` of `size` bytes on a balloon device of its own.
 
         `arguments` are further ones for its kernel, `device_options` those of its device: without
         free page reporting, as on a QEMU that was not asked for it, so that what a guest has
-        touched is held until its balloon takes it. `kernel` is a user-mode Linux other than the
-        usual one.
+        touched is held until its balloon takes it, and with its disk reads counted, as QEMU does.
+        `kernel` is a user-mode Linux other than the usual one.
         """
         device = await self._start_device(name, size, device_options)
         guest = UmlGuest(

@@ -7,7 +7,7 @@ import pytest
 
 from aerostat.balloon.statistics import Tag
 from aerostat.errors import LinkError, PeerError, UsageError
-from aerostat.hypervisors.base import GuestInfo, Reading
+from aerostat.hypervisors.base import BlockReads, GuestInfo, Reading
 from aerostat.hypervisors.qmp.connector import QmpConnector
 
 MIB = 1 << 20
@@ -242,6 +242,7 @@ SAMPLE = {
     "guest-size": 384 * MIB,
     "target-size": 384 * MIB,
     "held": 200 * MIB,
+    "block-reads": 7 * MIB,
     "counters": {},
 }
 
@@ -257,6 +258,7 @@ async def test_our_device_is_read_by_one_command(laboratory: Any) -> None:
         held=200 * MIB,
         statistics={Tag.FREE_MEMORY: 5, 77: 9},
         sampled_at=1.5,
+        block_reads=BlockReads(7 * MIB),
     )
     monitor.asked.clear()
     await laboratory.read(monitor)
@@ -294,6 +296,12 @@ async def test_junk_is_a_peer_error(laboratory: Any, change: dict[str, Any]) -> 
     monitor.answers["aerostat-sample"] = SAMPLE
     await laboratory.read(monitor)
     assert monitor.connections == 1  # the next answer may be sound
+
+
+@pytest.mark.parametrize("junk", [None, -1, 1.5, "7", True, [], 2**64], ids=str)
+async def test_disk_reads_that_make_no_sense_are_not_known(laboratory: Any, junk: Any) -> None:
+    monitor = await laboratory.monitor(answers={"aerostat-sample": SAMPLE | {"block-reads": junk}})
+    assert (await laboratory.read(monitor)).block_reads is None
 
 
 async def test_a_sample_of_the_future_is_of_now(laboratory: Any) -> None:

@@ -96,6 +96,7 @@ class OwnBalloon:
             held=None if held is None else values.size(held, "held"),
             statistics={} if sampled_at is None else _read_own_statistics(answer.get("stats")),
             sampled_at=sampled_at,
+            block_reads=values.own_block_reads(answer.get("block-reads")),
         )
 
     async def set_target(self, link: QmpLink, size: int) -> None:
