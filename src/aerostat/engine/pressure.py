@@ -57,11 +57,11 @@ def feel(
     our_reclaim = 2.0 * taken
     our_stalls = taken / (32 * PAGE_SIZE)
     # The counter's step is 0 where it is absent, went backwards (a reboot) or is not new.
-    steps = statistics - state.statistics
     per_second = 1.0 / np.where(elapsed > 0, elapsed, np.inf)
 
     def rate(tag: Tag, less: FloatArray | float = 0.0) -> FloatArray:
-        return np.fmax(steps[:, tag] - less, 0.0) * per_second
+        step = statistics[:, tag] - state.statistics[:, tag]
+        return np.fmax(step - less, 0.0) * per_second
 
     def score(value: FloatArray, half: FloatArray | float) -> FloatArray:
         """Return 0 for 0, 1/2 for `half`, towards 1 for much more."""

@@ -210,7 +210,8 @@ def _places(before: Sequence[str], now: Sequence[str]) -> np.ndarray[Any, np.dty
 
 def _blank(name: str, rows: int) -> FloatArray:
     shape = (rows, STATISTICS) if name == "statistics" else (rows,)
-    return np.full(shape, 0.0 if name in _FROM_ZERO else np.nan)
+    # Statistics are read by tag: so they lie in memory.
+    return np.full(shape, 0.0 if name in _FROM_ZERO else np.nan, order="F")
 
 
 def _to_list(column: FloatArray) -> list[Any]:

@@ -20,8 +20,10 @@ def follow_trust(
 ) -> FloatArray:
     """Return how far each guest is believed, 0 to 1. `new` marks new figures, `made` is when."""
     before = np.where(np.isnan(state.trust), 1.0, state.trust)
-    steps = guests.statistics - state.statistics
-    faults = steps[:, Tag.MAJOR_FAULTS] - np.fmax(steps[:, Tag.SWAP_IN], 0.0) / PAGE_SIZE
+    now, then = guests.statistics, state.statistics
+    swapped_in = now[:, Tag.SWAP_IN] - then[:, Tag.SWAP_IN]
+    faults = now[:, Tag.MAJOR_FAULTS] - then[:, Tag.MAJOR_FAULTS]
+    faults = faults - np.fmax(swapped_in, 0.0) / PAGE_SIZE
     read = guests.block_reads - state.block_reads
     seconds = made - state.sample_time
     # Only where both were counted over the same time.

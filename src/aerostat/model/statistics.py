@@ -16,11 +16,12 @@ _NONE = (Tag.HUGETLB_ALLOCATIONS, Tag.HUGETLB_FAILURES)
 
 def statistics(state: State) -> npt.NDArray[np.float64]:
     """Return the statistics of all guests, shape (guests, 16): a column a tag."""
-    table = np.zeros((len(state), len(Tag)))
+    # In memory a tag lies after a tag, since they are written and read one by one.
+    table = np.zeros((len(Tag), len(state)))
     for tag, name in NAMES.items():
         if tag not in _NONE:
-            table[:, tag] = getattr(state, _PLACES.get(name, name))
-    return table
+            table[tag] = getattr(state, _PLACES.get(name, name))
+    return table.T
 
 
 _PLACES = {"free_memory": "free"}
