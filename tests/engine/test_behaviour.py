@@ -24,6 +24,31 @@ def test_idle_guests_give_until_the_budget_holds(world: Make) -> None:
     assert (host.size >= host.use + plan.reserve).all()
 
 
+def test_a_newcomer_is_not_squeezed_below_its_share_by_a_single_sample(world: Make) -> None:
+    host = world([512, 512], budget=600)
+    host.use[:] = 20 * MIB
+    host.use[1] = 500 * MIB
+    plan = host.run(1)
+    assert host.size[0] >= plan.entitlement[0]
+
+    host.run(40)
+    assert host.size[0] < plan.entitlement[0] - 100 * MIB
+
+
+def test_a_guest_that_is_seldom_heard_keeps_its_share(world: Make) -> None:
+    host = world([512, 512], budget=600)
+    host.use[:] = 20 * MIB
+    host.use[1] = 500 * MIB
+    for second in range(120):
+        host.silent[0] = second % 12 > 0
+        plan = host.run(1)
+        assert host.size[0] >= plan.entitlement[0]
+
+    host.silent[0] = False
+    host.run(40)
+    assert host.size[0] < plan.entitlement[0] - 100 * MIB
+
+
 def test_nobody_gives_while_the_budget_is_ample(world: Make) -> None:
     host = world([512, 512, 512], budget=2000)
     plan = host.run(60)
@@ -246,7 +271,7 @@ def test_a_useless_guest_gets_back_what_its_balloon_holds(world: Make) -> None:
     plan = host.run(5)
     assert plan.condition[0] == Condition.USELESS
     assert host.size[0] == taken
-    host.budget[0] = 2300 * MIB
+    host.budget[0] = 2400 * MIB
     plans = [host.run(1) for _ in range(5)]
     given = next(plan for plan in plans if plan.reason[0] == Reason.GIVE_BACK)
 

@@ -22,6 +22,10 @@ from aerostat.engine.settings import Settings
 from aerostat.engine.state import State
 from aerostat.engine.trust import follow_trust
 
+_UNHEARD = 2.0
+"""A guest that is new is taken for one whose figures get so many times as old as is fresh: some
+eight samples in a row show that they do not."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimates:
@@ -53,6 +57,10 @@ class Estimates:
     trust: FloatArray
     """How far its word is believed, 0 to 1."""
     cause: FloatArray
+    gap: FloatArray
+    """How old its figures get before newer ones come, seconds, lately."""
+    seldom: FloatArray
+    """How seldom it is heard, 0 (often enough) to 1 (too seldom to see a burst in time)."""
     statistics: FloatArray
     """The last plausible statistics, and ..."""
     sample_time: FloatArray
@@ -83,6 +91,7 @@ def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Es
     confidence = np.clip((settings.silent_after - age) / window, 0.0, 1.0)
     confidence = np.where(plausible, confidence, 0.0)
 
+    gap = _gap(state, now, new, age, settings)
     files = follow_files(state, guests, statistics, new, made, settings)
     idle = files.idle
     elapsed = np.where(new, made - before, np.nan)
@@ -123,10 +132,25 @@ def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Es
         felt=felt,
         trust=trust,
         cause=np.where(took_back & (cause == Cause.NOTHING), Cause.TOOK_BACK, cause),
+        gap=gap,
+        seldom=np.clip(gap / settings.fresh_for - 1.0, 0.0, 1.0),
         statistics=statistics,
         sample_time=sample_time,
         sample_size=sample_size,
     )
+
+
+def _gap(
+    state: State, now: float, new: BoolArray, age: FloatArray, settings: Settings
+) -> FloatArray:
+    """Return how old figures get before newer ones come: a long time counts at once.
+
+    Of a guest that is new nobody knows it, so it is taken for one that is seldom heard.
+    """
+    known = known_or(state.gap, _UNHEARD * settings.fresh_for)
+    reached = now - np.minimum(state.sample_time, now)
+    learned = known + settings.gap_weight * np.fmin(reached - known, 0.0)
+    return np.fmax(np.where(new, learned, known), np.where(np.isnan(state.sample_time), 0.0, age))
 
 
 def _killed(

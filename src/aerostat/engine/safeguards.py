@@ -45,6 +45,8 @@ class Situation:
     condition: IntArray
     progress: Progress
     blind: BoolArray
+    seldom: FloatArray
+    """How seldom the guest is heard, 0 (often enough) to 1 (too seldom to see a burst in time)."""
     distressed: BoolArray
     acute: FloatArray
     harmed: BoolArray
@@ -257,7 +259,7 @@ def _shrinking(
     # Without a fresh sample, and against harm when the host itself is in danger, nothing is taken
     # below the entitlement, and nothing of that is for a reservation.
     felt = situation.harmed & (survival | (situation.loose <= 0))
-    floor = np.where(blind | felt, targets.fair_share, 0.0)
+    floor = np.where(blind | felt, 1.0, situation.seldom) * targets.fair_share
     # An operator's word goes as far as it says; below that other needs decide.
     floor = np.where(told, np.maximum(floor, guests.pinned), floor)
     surplus = np.maximum(permitted - np.maximum(targets.target, floor), 0.0)

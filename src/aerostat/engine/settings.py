@@ -128,6 +128,10 @@ class Settings:
     fresh_for: float = 5.0
     """A sample is trusted in full for this long."""
 
+    gap_weight: float = 0.1
+    """Weight of the newest gap between samples in what is known of them, if it is a short one: a
+    long one counts at once."""
+
     silent_after: float = 30.0
     """A guest without a sample for this long counts as silent."""
 

@@ -39,6 +39,8 @@ class State:
     """When it was made."""
     sample_size: FloatArray
     """The guest's size then."""
+    gap: FloatArray
+    """How old its figures get before newer ones come, seconds, lately."""
     block_reads: FloatArray
     """What it had read from its disks when that was last told, ..."""
     reads_time: FloatArray

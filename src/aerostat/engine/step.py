@@ -92,6 +92,7 @@ def step(
         condition=condition,
         progress=progress,
         blind=blind,
+        seldom=estimates.seldom,
         # A guest that has what it needs may feel its own page cache turn over; more is comfort.
         distressed=(acute >= settings.distress_pressure) & (targets.want > guests.guest_size),
         acute=acute,
@@ -216,6 +217,7 @@ def _remember(
     return replace(
         state,
         statistics=estimates.statistics,
+        gap=estimates.gap,
         sample_time=estimates.sample_time,
         sample_size=estimates.sample_size,
         guest_size=guests.guest_size,
