@@ -82,8 +82,11 @@ def feel(
     _add_reads(scores, score(reads, one_percent), state, now, guests, settings)
 
     found = 1.0 - np.prod(1.0 - scores, axis=0)
-    cause = np.where(found > 0.01, np.argmax(scores, axis=0), Cause.NOTHING)
-    return found, cause.astype(np.float64)
+    # Mostly few feel anything.
+    rows = np.flatnonzero(found > 0.01)
+    cause = np.full(len(guests), float(Cause.NOTHING))
+    cause[rows] = np.argmax(scores[:, rows], axis=0)
+    return found, cause
 
 
 def _add_reads(

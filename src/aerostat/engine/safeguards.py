@@ -96,13 +96,14 @@ def decide(situation: Situation, settings: Settings) -> Decision:
     target = np.full(len(guests), np.nan)
     reason = _resting(situation, need, spared, uncovered, settings)
 
-    def move(rows: BoolArray, size: FloatArray, why: IntArray | Reason) -> None:
+    def move(which: BoolArray, size: FloatArray, why: IntArray | Reason) -> None:
         # A size is a whole number of balloon pages, and rounding never costs the guarantee, which
         # is one too (`Guests.sane`).
-        highest = np.maximum(guests.ceiling, guests.guest_size)
-        pages = np.floor(np.clip(size, guests.guarantee, highest) / PAGE_SIZE) * PAGE_SIZE
-        target[rows] = pages[rows]
-        reason[rows] = np.broadcast_to(np.asarray(why, dtype=np.int64), rows.shape)[rows]
+        rows = np.flatnonzero(which)  # mostly few
+        highest = np.maximum(guests.ceiling[rows], guests.guest_size[rows])
+        sizes = np.clip(size[rows], guests.guarantee[rows], highest)
+        target[rows] = np.floor(sizes / PAGE_SIZE) * PAGE_SIZE
+        reason[rows] = why if isinstance(why, Reason) else why[rows]
 
     survival = (situation.accounts.urgency > 1.0)[guests.host]
     move(shrink < situation.ledger.permitted, shrink, shrink_reason)
