@@ -15,11 +15,27 @@ from functools import cache
 from types import FunctionType, ModuleType
 from typing import Any
 
+import numpy as np
+
+from aerostat.balloon.abi import PAGE_SIZE
 from aerostat.errors import MissingError
 from aerostat.model import balloon, harm, interval, living, reclaim
 
 #: The rooms whose functions are compiled.
 _ROOMS: tuple[ModuleType, ...] = (reclaim, balloon, harm, interval, living)
+
+
+def _whole_pages(amount: float) -> float:
+    """Return what `reclaim.whole_pages` does, with a floor that is a float at once.
+
+    Python's is an integer first, and compiled code waits for it to be made one and a float again.
+    The addition is for -0.0, which as an integer is 0.
+    """
+    return float(np.floor(amount * (1.0 / PAGE_SIZE))) * float(PAGE_SIZE) + 0.0
+
+
+#: What is compiled in the place of a function, and comes to the same bits.
+_INSTEAD: dict[Callable[..., Any], Callable[..., Any]] = {reclaim.whole_pages: _whole_pages}
 
 
 @cache
@@ -37,7 +53,7 @@ def live_all() -> Callable[..., None]:
         for name, function in vars(room).items():
             if inspect.isfunction(function) and function.__module__ == room.__name__:
                 copy = FunctionType(function.__code__, spaces[room.__name__], name)
-                fast = numba.njit(copy, **helpers)
+                fast = numba.njit(_INSTEAD.get(function, copy), **helpers)
                 for space in spaces.values():
                     if space.get(name) is function:
                         space[name] = fast
@@ -57,7 +73,7 @@ def _digest(options: Mapping[str, Any]) -> str:
     for room in _ROOMS:
         for name, thing in vars(room).items():
             if inspect.isfunction(thing):
-                code = thing.__code__
+                code = _INSTEAD.get(thing, thing).__code__
                 parts: object = (code.co_code, code.co_consts, code.co_names, code.co_varnames)
             elif isinstance(thing, int | float):
                 parts = thing
