@@ -36,7 +36,9 @@ class GuestInfo(NamedTuple):
 
 
 class BlockReads(NamedTuple):
-    """What a guest has read from all its disks since it started, as its hypervisor counts.
+    """What a guest has read from all its disks since it started.
+
+    Its hypervisor counts it, or the host's kernel does.
 
     Refaults show here that no counter of the statistics queue shows, and a guest can hardly fake
     them.

@@ -53,6 +53,7 @@ _SOUND: dict[str, Any] = {
         "guest-size": 1 << 28,
         "target-size": 1 << 28,
         "held": 1 << 20,
+        "block-reads": 1 << 20,
         "counters": {},
     },
 }
