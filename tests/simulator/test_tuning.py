@@ -65,8 +65,14 @@ def test_what_was_found_is_kept_beside_what_there_was(
     monkeypatch.setattr(tuning, "files", lambda _: tmp_path)
 
     assert tuning.tuned("16") == {"mom": "mom:change=0.1", "vm0": "vm0:much=300MiB"}
-    assert tuning.tuned("6") == {"mom": "mom"}
+    assert tuning.tuned("6") == {"mom": "mom", "vm0": "vm0:much=300MiB"}
     assert tuning.tuned("freebsd") == tuning.tuned() == tuning.tuned("16")
+
+
+def test_what_is_in_the_table_can_be_run() -> None:
+    for dialect in tuning.DIALECTS:
+        for name, run_as in tuning.tuned(dialect).items():
+            assert find(run_as).name == name
 
 
 def test_without_a_table_nothing_is_tuned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

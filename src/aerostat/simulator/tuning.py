@@ -85,14 +85,15 @@ class Trials:
 def tuned(dialect: str | None = None) -> dict[str, str]:
     """Return what each policy is run as when it is tuned for guests of a dialect.
 
-    Without a dialect, or for one that nothing was tuned for, that is for 16 statistics. Policies
-    that were not tuned are not in it.
+    What was not tuned for that dialect is run as for 16 statistics: most rivals read no more than
+    any guest sends. Policies that were not tuned at all are not in it.
     """
     try:
         table = tomllib.loads(files("aerostat.simulator").joinpath(TABLE).read_text())
     except FileNotFoundError:
         return {}
-    entries: Mapping[str, Any] = table.get(dialect or DIALECTS[0]) or table.get(DIALECTS[0], {})
+    most = DIALECTS[0]
+    entries: Mapping[str, Any] = {**table.get(most, {}), **table.get(dialect or most, {})}
     return {name: str(entry["run_as"]) for name, entry in entries.items()}
 
 
