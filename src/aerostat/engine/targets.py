@@ -110,7 +110,6 @@ def divide(
     hidden = ~np.isnan(estimates.files.programs)
     share = np.where(hidden, settings.readiness_hidden, settings.readiness)
     ready = np.clip(estimates.demand + share * guests.max_size, low, high)
-    ready = np.fmax(ready, estimates.seldom * np.minimum(fair_share, high))
     ready = np.where(comfortable & estimates.brittle, ready, 0.0)
     needed = pour_onto(needed, ready, budget - pool)
     kept = np.where(keep > 0, np.clip(keep, low, high), 0.0)
