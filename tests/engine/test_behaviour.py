@@ -43,8 +43,9 @@ def test_a_guest_that_is_seldom_heard_keeps_its_share(world: Make) -> None:
         host.silent[0] = second % 12 > 0
         plan = host.run(1)
         assert host.size[0] >= plan.entitlement[0]
-
     host.silent[0] = False
+    assert "its figures come too seldom" in host.run(1).explain("guest-0")
+
     host.run(40)
     assert host.size[0] < plan.entitlement[0] - 100 * MIB
 

@@ -29,6 +29,7 @@ class Reason(IntEnum):
     NOT_COVERED = 4
     BLIND = 5
     ALONE = 6
+    SELDOM = 7
     # moves that give
     GROW_DISTRESS = 10
     GROW_NEED = 11
@@ -57,6 +58,8 @@ _SENTENCES = {
     Reason.NOT_COVERED: "needs {want} and has {size}, but the host cannot cover more yet",
     Reason.BLIND: "keeps its {size}: {blindness}, so nothing is taken",
     Reason.ALONE: "is left alone: {condition}",
+    Reason.SELDOM: "keeps its {size}: its figures come too seldom, or it is too new, to take it "
+    "below its share of {entitlement}",
     Reason.GROW_DISTRESS: "gets {change} at once: it is in distress ({cause})",
     Reason.GROW_NEED: "gets {change}: it uses {demand} and should keep {reserve} in reserve",
     Reason.GROW_READY: "gets {change} of what others leave idle, for its files or a burst",

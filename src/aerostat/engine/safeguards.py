@@ -260,7 +260,7 @@ def _shrinking(
     # Without a fresh sample, and against harm when the host itself is in danger, nothing is taken
     # below the entitlement, and nothing of that is for a reservation.
     felt = situation.harmed & (survival | (situation.loose <= 0))
-    floor = np.where(blind | felt, 1.0, situation.seldom) * targets.fair_share
+    floor = np.where(blind | felt, targets.fair_share, _share_kept(situation))
     # An operator's word goes as far as it says; below that other needs decide.
     floor = np.where(told, np.maximum(floor, guests.pinned), floor)
     surplus = np.maximum(permitted - np.maximum(targets.target, floor), 0.0)
@@ -314,6 +314,11 @@ def _shrinking(
     return permitted - take, reason, spared
 
 
+def _share_kept(situation: Situation) -> FloatArray:
+    """Return the part of its share that a guest keeps because it is seldom heard, bytes."""
+    return situation.seldom * situation.targets.fair_share
+
+
 def _part(need: FloatArray, offered: FloatArray) -> FloatArray:
     """Return which part of what is offered is needed, 0 to 1."""
     return np.divide(need, offered, out=np.ones_like(need), where=offered > need)
@@ -329,6 +334,7 @@ def _resting(
     """Return why each guest is not moved, should it not be."""
     guests = situation.guests
     surplus = situation.ledger.permitted - situation.targets.want
+    large = surplus > _smallest_move(guests, settings)
     return np.select(
         [
             np.isin(situation.condition, _ALONE),
@@ -336,7 +342,8 @@ def _resting(
             uncovered,
             situation.blind,
             spared,
-            (surplus > _smallest_move(guests, settings)) & (need.total[guests.host] <= 0),
+            large & (need.total[guests.host] <= 0),
+            large & (situation.ledger.permitted <= _share_kept(situation) + settings.smallest_move),
         ],
         [
             Reason.ALONE,
@@ -345,6 +352,7 @@ def _resting(
             Reason.BLIND,
             Reason.FELT_IT,
             Reason.NOT_NEEDED,
+            Reason.SELDOM,
         ],
         Reason.CONTENT,
     ).astype(np.int64)
