@@ -21,7 +21,8 @@ _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 1em; max-width: 70em;
 color: #1d2733; background: #fff } a { color: #0b5cad }
 h1 { margin: .5em 0 } h2 { margin-top: 2em } .quiet { color: #51606f; max-width: 50em }
-pre { background: #f3f5f7; padding: .7em 1em; overflow-x: auto; border-radius: 6px }
+pre { background: #f3f5f7; padding: .7em 1em; white-space: pre-wrap; overflow-wrap: anywhere;
+border-radius: 6px }
 .wide { overflow-x: auto } table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { padding: .25em .8em; text-align: right; border-bottom: 1px solid #dde3ea }
 th { font-weight: 600; white-space: nowrap } th:first-child, td:first-child { text-align: left }
