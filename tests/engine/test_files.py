@@ -79,14 +79,43 @@ def test_files_that_are_read_again_and_again_are_kept(world: Make) -> None:
 
 
 def test_what_is_read_whatever_is_given_must_be_read(world: Make) -> None:
-    host = read_with(world, lambda idle: 20 * MIB, seconds=240)
+    host = read_with(world, lambda idle: 20 * MIB, seconds=240, budget=1100)
 
     assert host.state.read_floor[0] > 0.75 * 20 * MIB
 
 
-def read_with(world: Make, rate: Callable[[float], float], seconds: int) -> Any:
-    """Let a guest read files at a rate that depends on what it has idle; return the host."""
+def test_what_fell_when_memory_was_given_need_not_be_read(world: Make) -> None:
+    def rate(idle: float) -> float:
+        return max(20 * MIB - 18 * MIB * idle / (800 * MIB), 2 * MIB)
+
+    host = read_with(world, rate, seconds=240, budget=1100)
+
+    assert host.size[0] > host.use[0] + 600 * MIB
+    assert host.state.read_floor[0] < 5 * MIB
+
+
+def test_of_two_caches_that_which_is_read_comes_first(world: Make) -> None:
     host = world([1024, 1024], budget=700)
+    host.use[:] = 100 * MIB
+    host.block_reads[:] = 0.0
+
+    def live(seconds: int, *, reader: int) -> None:
+        for _ in range(seconds):
+            host.cache[:] = host.size - host.use
+            host.block_reads[reader] += 20 * MIB if host.cache[reader] < 400 * MIB else 0.0
+            host.run(1)
+
+    live(60, reader=0)
+    assert host.size[0] > 480 * MIB
+    worth = host.state.worth[0]
+    live(60, reader=1)
+    assert host.size[1] > 460 * MIB
+    assert host.state.worth[0] > 0.8 * worth, "what it was worth is not forgotten, it only waits"
+
+
+def read_with(world: Make, rate: Callable[[float], float], seconds: int, budget: int = 700) -> Any:
+    """Let a guest read files at a rate that depends on what it has idle; return the host."""
+    host = world([1024, 1024], budget=budget)
     host.use[:] = 100 * MIB
     host.block_reads[0] = 0.0
     for _ in range(seconds):

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from aerostat.balloon.statistics import Tag
+from aerostat.engine.reserves import follow_rush
 from aerostat.units import MIB
 
 Make = Callable[..., Any]
@@ -102,3 +103,18 @@ def test_a_guest_in_an_emergency_that_lets_go_of_much_had_a_program_killed(world
 
     assert after[0] >= 1.9 * before[0]
     assert again[0] == after[0]
+
+
+def test_who_has_run_out_grows_as_fast_as_it_is_given_memory(world: Make) -> None:
+    host = world([4096], budget=4096)
+    host.use[0] = 1000 * MIB
+    host.run(5)
+    _, guests = host.observe()
+    demand, elapsed = host.state.demand + 50 * MIB, np.ones(1)
+
+    def rush(scarcity: float) -> float:
+        settings, scarce = host.settings, np.full(1, scarcity)
+        return float(follow_rush(host.state, guests, demand, elapsed, scarce, settings)[0])
+
+    assert rush(0.0) == 0.0, "so little of its maximum may be chance"
+    assert rush(1.0) == 50 * MIB

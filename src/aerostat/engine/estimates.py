@@ -50,6 +50,8 @@ class Estimates:
     brittle: BoolArray
     """Whether its programs are killed when its memory runs out."""
     files: Files
+    shown_lately: FloatArray
+    """The part of what its files are worth that reads have shown lately, 0 to 1."""
     pressure: FloatArray
     """0 to 1; it rises at once and falls slowly."""
     felt: FloatArray
@@ -103,13 +105,13 @@ def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Es
     found = files.mapped - known_or(state.mapped, 0.0)
     killed = new & _killed(state, guests, statistics, demand, settings)
     growth = follow_growth(state, guests, demand - found, elapsed, killed, settings)
-    rush = follow_rush(state, guests, demand - found, elapsed, settings)
+    scarcity = scarce(idle, settings.reserve_floor, settings)
+    rush = follow_rush(state, guests, demand - found, elapsed, scarcity, settings)
     sample_size = np.where(new, guests.guest_size, state.sample_size)
     taken = np.maximum(sample_size - guests.guest_size, 0.0)
     loose = known_or(statistics[:, Tag.FREE_MEMORY] - taken, 0.0)
     # More than it was given: its driver deflated on OOM, or it restarted.
     took_back = guests.guest_size > np.fmax(state.guest_size, state.asked) + settings.smallest_move
-    scarcity = scarce(idle, settings.reserve_floor, settings)
     felt, causes = feel(state, now, guests, statistics, elapsed, scarcity, files.more, settings)
     felt = felt * trust
     felt = np.where(took_back, np.maximum(felt, settings.harm_pressure), felt)
@@ -128,6 +130,7 @@ def estimate(state: State, now: float, guests: Guests, settings: Settings) -> Es
         growth=growth,
         brittle=find_brittle(guests, statistics, sample_size, settings),
         files=files,
+        shown_lately=known_or(np.exp((files.worth_time - now) / settings.worth_fresh), 0.0),
         pressure=pressure,
         felt=felt,
         trust=trust,

@@ -10,8 +10,10 @@ sight all counts as in use.
 **What it is worth** shows in reads from the disk. A guest's page cache is worth keeping as far as
 reads grow when it shrinks; a stream of files gains nothing by any amount of memory. So more is kept
 of files as long as more is read than *must* be, as fast as a cache can fill; and what is read still
-after that much memory was given for it is put down as what must be read anyway. Both are forgotten,
-and so tried again: the worth slowly, and what must be read as soon as less is.
+after that much memory was given for it is put down as what must be read anyway, and is not when
+reads fall after all. Both are forgotten, and so tried again: the worth slowly, and what must be
+read as soon as less is. A cache of which reads have shown it lately comes before one that was worth
+as much once: whether that still is shows when some of it is taken.
 """
 
 from typing import NamedTuple
@@ -36,6 +38,8 @@ class Files(NamedTuple):
     """What programs and the kernel are thought to use where the guest does not say, else NaN."""
     worth: FloatArray
     """How much of what could be given should be kept for files, bytes."""
+    worth_time: FloatArray
+    """When reads last showed it, monotonic seconds; NaN for never."""
     more: FloatArray
     """What is read beyond what must be, bytes a second, now."""
     block_reads: FloatArray
@@ -46,6 +50,9 @@ class Files(NamedTuple):
     """What it reads from them lately, bytes a second."""
     read_floor: FloatArray
     """What of that it must read, whatever it is given."""
+    read_owed: FloatArray
+    """By how much reads should fall yet for what was given lately: so much of the floor is a
+    guess."""
 
 
 def follow_files(
@@ -60,25 +67,80 @@ def follow_files(
 
     `statistics` are the last plausible ones, `new` says where they are new, and `made` when.
     """
-    counted = new & ~np.isnan(guests.block_reads)
-    elapsed = np.where(counted, made - np.minimum(state.reads_time, made), np.nan)
-    step = guests.block_reads - state.block_reads
-    known = (step >= 0) & (elapsed > 0)
-    read = np.where(known, step, 0.0)
-
+    reads = _follow_reads(state, guests, statistics, new, made, settings)
     idle = statistics[:, Tag.AVAILABLE_MEMORY]
     silent = np.isnan(idle)
     programs = state.programs
     if silent.any():
-        programs = _programs(state, guests, statistics, new, made, read, settings)
+        programs = _programs(state, guests, statistics, new, made, reads.read, settings)
         used = np.minimum(programs, guests.guest_size)
         idle = np.where(
             silent, np.fmax(statistics[:, Tag.FREE_MEMORY], guests.guest_size - used), idle
         )
         programs = np.where(silent, programs, np.nan)
 
+    # Into free memory a cache grows by itself.
+    scarce = ~_ample(statistics[:, Tag.FREE_MEMORY], guests, settings)
+    mapped, faulted = _mapped(state, guests, statistics, idle, new & scarce, made, settings)
+    more = np.where(scarce, np.maximum(reads.more - faulted, 0.0), 0.0)
+    worth, floor, owed = _worth(state, guests, idle, reads, more, settings)
+    # Where nobody counts what it reads, a cache may be worth all that it is.
+    unseen = np.isnan(guests.block_reads) & np.isnan(state.block_reads)
+    caches = known_or(statistics[:, Tag.DISK_CACHES], 0.0)
+    worth = np.where(unseen, np.maximum(worth, caches), worth)
+    # An average goes on for a while after nobody reads any more.
+    shown = unseen | (np.fmin(more, reads.rate - floor) > settings.reads_harm)
+    return Files(
+        idle=np.maximum(idle - mapped, 0.0),
+        mapped=mapped,
+        programs=programs,
+        worth=worth,
+        worth_time=np.where(shown & new, made, np.minimum(state.worth_time, made)),
+        more=np.where(reads.known, np.fmax(reads.rate - state.read_rate, 0.0), 0.0),
+        block_reads=np.where(reads.counted, guests.block_reads, state.block_reads),
+        reads_time=np.where(reads.counted, made, np.minimum(state.reads_time, made)),
+        read_rate=reads.lately,
+        read_floor=floor,
+        read_owed=owed,
+    )
+
+
+class _Reads(NamedTuple):
+    """What is new of reads from the disk, one row a guest."""
+
+    counted: BoolArray
+    """Whether it is told, ..."""
+    known: BoolArray
+    """... and was before."""
+    seconds: FloatArray
+    """Since it was; 0 where nothing is known."""
+    read: FloatArray
+    """Bytes since then."""
+    rate: FloatArray
+    """The same a second, without what was swapped out and comes back: that is no file."""
+    lately: FloatArray
+    """Its average; NaN as long as nothing is known."""
+    floor: FloatArray
+    """What of that must be read."""
+    more: FloatArray
+    """What is read beyond that."""
+
+
+def _follow_reads(
+    state: State,
+    guests: Guests,
+    statistics: FloatArray,
+    new: BoolArray,
+    made: FloatArray,
+    settings: Settings,
+) -> _Reads:
+    """Return what each guest reads from its disks."""
+    counted = new & ~np.isnan(guests.block_reads)
+    elapsed = np.where(counted, made - np.minimum(state.reads_time, made), np.nan)
+    step = guests.block_reads - state.block_reads
+    known = (step >= 0) & (elapsed > 0)
+    read = np.where(known, step, 0.0)
     seconds = np.where(known, elapsed, 0.0)
-    # What was swapped out and comes back is no file.
     back = np.fmax(statistics[:, Tag.SWAP_IN] - state.statistics[:, Tag.SWAP_IN], 0.0)
     rate = np.maximum(read - np.where(new, back, 0.0), 0.0) / np.where(known, elapsed, 1.0)
     before = state.read_rate
@@ -87,27 +149,7 @@ def follow_files(
     lately = np.where(known, lately, before)
     floor = np.fmin(known_or(state.read_floor, 0.0), lately)
     more = np.where(known, np.maximum(lately - floor, 0.0), 0.0)
-
-    # Into free memory a cache grows by itself.
-    scarce = ~_ample(statistics[:, Tag.FREE_MEMORY], guests, settings)
-    mapped, faulted = _mapped(state, guests, statistics, idle, new & scarce, made, settings)
-    more_read = np.where(scarce, np.maximum(more - faulted, 0.0), 0.0)
-    worth, floor = _worth(state, guests, idle, more_read, floor, seconds, settings)
-    # Where nobody counts what it reads, a cache may be worth all that it is.
-    unseen = np.isnan(guests.block_reads) & np.isnan(state.block_reads)
-    caches = known_or(statistics[:, Tag.DISK_CACHES], 0.0)
-    worth = np.where(unseen, np.maximum(worth, caches), worth)
-    return Files(
-        idle=np.maximum(idle - mapped, 0.0),
-        mapped=mapped,
-        programs=programs,
-        worth=worth,
-        more=np.where(known, np.fmax(rate - before, 0.0), 0.0),
-        block_reads=np.where(counted, guests.block_reads, state.block_reads),
-        reads_time=np.where(counted, made, np.minimum(state.reads_time, made)),
-        read_rate=lately,
-        read_floor=floor,
-    )
+    return _Reads(counted, known, seconds, read, rate, lately, floor, more)
 
 
 def _ample(free: FloatArray, guests: Guests, settings: Settings) -> BoolArray:
@@ -179,22 +221,31 @@ def _worth(
     state: State,
     guests: Guests,
     idle: FloatArray,
+    reads: _Reads,
     more: FloatArray,
-    floor: FloatArray,
-    seconds: FloatArray,
     settings: Settings,
-) -> tuple[FloatArray, FloatArray]:
-    """Return what a guest's files are worth, and what it must read."""
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return what a guest's files are worth, what it must read, and what of that is a guess.
+
+    `more` is what it reads beyond that, and felt the want of memory.
+    """
     worth = known_or(state.worth, 0.0)
+    there_is = known_or(idle, 0.0)
     hurts = more > settings.reads_harm
     # A cache fills no faster than is read; and what it has already is not too little.
-    wished = np.where(hurts, more * seconds, 0.0)
-    highest = known_or(idle, 0.0) + settings.worth_lead * guests.max_size
-    raised = np.clip(worth + wished, worth, np.maximum(highest, worth))
-    after = np.where(hurts, raised, worth * np.exp(-seconds / settings.worth_memory))
-    # In vain is what was given, and less so what is read though there is about enough.
+    wished = np.where(hurts, more * reads.seconds, 0.0)
+    lead = settings.worth_lead * guests.max_size
+    raised = np.clip(worth + wished, worth, np.maximum(there_is + lead, worth))
+    after = np.where(hurts, raised, worth * np.exp(-reads.seconds / settings.worth_memory))
+    # In vain is what was given, and less so what is read though there is about enough; unless
+    # reads fall: that takes until the cache is filled, and the average has followed.
     given = np.fmax(idle - (state.sample_size - state.demand), 0.0)
-    given += np.where(idle >= 0.8 * worth, settings.vain_share * more * seconds, 0.0)
+    enough = worth - there_is <= lead / 2
+    given += np.where(enough, settings.vain_share * more * reads.seconds, 0.0)
     given = np.where(hurts, given, 0.0) / (settings.vain_share * np.maximum(guests.max_size, 1.0))
-    floor = floor + more * (1.0 - np.exp(-known_or(given, 0.0)))
-    return np.minimum(after, guests.max_size), floor
+    vain = more * (1.0 - np.exp(-known_or(given, 0.0)))
+    owed = known_or(state.read_owed, 0.0)
+    fell = np.minimum(np.fmax(known_or(state.read_rate - reads.lately, 0.0), 0.0), owed)
+    floor = np.maximum(reads.floor - fell, 0.0) + vain
+    owed = (owed - fell) * np.exp(-reads.seconds / settings.owed_memory) + vain
+    return np.minimum(after, guests.max_size), floor, owed

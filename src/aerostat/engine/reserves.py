@@ -52,15 +52,18 @@ def follow_rush(
     guests: Guests,
     demand: FloatArray,
     elapsed: FloatArray,
+    scarcity: FloatArray,
     settings: Settings,
 ) -> FloatArray:
     """Return how fast each guest's demand grows now, bytes a second; 0 where nothing is new.
 
-    Small growth is none: demand is never quite still.
+    Small growth is none: demand is never quite still. But one that has run out could not grow by
+    more than it was given, and took all of that.
     """
     seconds = known_or(elapsed, 0.0)
-    step = known_or(demand - state.demand, 0.0)
-    step = np.where(step >= settings.rush_least * guests.max_size, step, 0.0)
+    step = np.maximum(known_or(demand - state.demand, 0.0), 0.0)
+    out = scarcity >= settings.distress_pressure
+    step = np.where(out | (step >= settings.rush_least * guests.max_size), step, 0.0)
     # Samples that lie close together say little about a whole second.
     rate = step / np.maximum(seconds, 0.5)
     return np.minimum(np.where(seconds > 0, rate, 0.0), guests.max_size)

@@ -46,6 +46,9 @@ class Settings:
     """... and this one in a guest that does not say what is available: files look like use there,
     and what is idle is less than it seems."""
 
+    readiness_first: float = 0.1
+    """This fraction comes even before files: what is killed cannot be read back."""
+
     brittle_margin: float = 0.05
     """A guest whose total exceeds its size by this fraction of its maximum deflates on OOM."""
 
@@ -69,7 +72,7 @@ class Settings:
     """From a guest's need to memory in its hands: a sample's age, a tick, and a deflation. The
     reserve is what demand grew by within this time, at its recent worst."""
 
-    growth_memory: float = 900.0
+    growth_memory: float = 1800.0
     """Time constant with which a burst is forgotten: who had one will have another, and a guest
     without swap that is not ready for it is killed by it."""
 
@@ -203,8 +206,12 @@ class Settings:
     fault_cluster: int = 32 * 1024
     """What a major fault reads: eight pages (Linux's vm.page-cluster is 3)."""
 
-    worth_memory: float = 600.0
+    worth_memory: float = 1200.0
     """Time constant with which the worth of files is forgotten, and so tried again."""
+
+    worth_fresh: float = 10.0
+    """Time constant with which less of what files are worth goes before what others' are: of two
+    caches, that of which reads have shown it lately comes first."""
 
     worth_lead: float = 0.05
     """A guest is given more for its files by at most this fraction of its maximum at a time, so
@@ -213,6 +220,9 @@ class Settings:
     vain_share: float = 0.2
     """Memory given for files in vain: after this fraction of the maximum two thirds of what is
     read count as what must be read anyway."""
+
+    owed_memory: float = 60.0
+    """... unless reads fall within about this long: a cache fills, and reads are an average."""
 
     scarce_free: int = 16 * MIB
     """With less free than this a kernel may be reclaiming, ..."""

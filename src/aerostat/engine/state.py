@@ -59,10 +59,14 @@ class State:
     """What programs and the kernel are thought to use; NaN where the guest says it itself."""
     worth: FloatArray
     """How much should be kept for files, bytes, though it could be given."""
+    worth_time: FloatArray
+    """When reads last showed that they are worth memory."""
     read_rate: FloatArray
     """What it reads from its disks lately, bytes a second."""
     read_floor: FloatArray
     """What of that it must read, whatever it is given."""
+    read_owed: FloatArray
+    """By how much reads should fall yet for what was given lately, bytes a second."""
     trust: FloatArray
     """How far its word is believed, 0 to 1; NaN for in full."""
     pressure: FloatArray

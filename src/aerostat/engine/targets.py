@@ -7,10 +7,12 @@ guests of a host:
    needs, reserve included: nobody else's claim touches that;
 2. what is spare then goes to guests that use more than their entitlement, real use before
    anybody's reserve;
-3. then to those that have more without showing a need, and from which nothing may be taken now
+3. then brittle guests keep a little for a burst, and files get what they have shown that they are
+   worth, those first that have shown it lately;
+4. then to those that have more without showing a need, and from which nothing may be taken now
    (stale or silent, stuck, or lately harmed): they may keep it, at the cost of others' comfort;
-4. of what is left, but for a small pool, those become ready for a burst whose programs it would
-   kill, and then everybody comfortable; except in ``density`` mode, which leaves it to the host.
+5. of what is left, but for a small pool, brittle guests become ready for a burst, and then
+   everybody comfortable; except in ``density`` mode, which leaves it to the host.
 
 What a guest holds beyond its size comes out of its own share: the pourings divide what guests may
 occupy, and its size is that less its overhead.
@@ -103,10 +105,14 @@ def divide(
 
     ours = ~blind & np.isnan(guests.pinned)
     pool = settings.pool_share * accounts.budget
-    files = estimates.demand + np.maximum(reserve, estimates.files.worth)
-    files = np.where(ours, np.clip(files, low, high), 0.0)
-    needed = pour_onto(needed, files, budget - settings.files_pool_part * pool)
     comfortable = ours & (settings.mode == "need")
+    for_files = budget - settings.files_pool_part * pool
+    first = np.maximum(reserve, settings.readiness_first * guests.max_size)
+    first = np.clip(estimates.demand + first, low, high)
+    needed = pour_onto(needed, np.where(comfortable & estimates.brittle, first, 0.0), for_files)
+    for worth in (estimates.shown_lately * estimates.files.worth, estimates.files.worth):
+        files = np.clip(estimates.demand + np.maximum(reserve, worth), low, high)
+        needed = pour_onto(needed, np.where(ours, files, 0.0), for_files)
     hidden = ~np.isnan(estimates.files.programs)
     share = np.where(hidden, settings.readiness_hidden, settings.readiness)
     ready = np.clip(estimates.demand + share * guests.max_size, low, high)
