@@ -20,8 +20,8 @@ from typing import Any
 
 from aerostat.engine.policies.aerostat import Aerostat
 from aerostat.engine.settings import Settings
-from aerostat.simulator.density import density
-from aerostat.simulator.setting import TUNING
+from aerostat.simulator.density import densities
+from aerostat.simulator.setting import TUNING, Setting
 from aerostat.simulator.workloads import FAMILIES
 
 # Settings that say what an operator wants, or what holds of machines, or that only matter where
@@ -138,8 +138,9 @@ def _try(name: str, value: float, dialect: str, wanted: argparse.Namespace) -> F
     policy = Aerostat.tuned(**({name: value} if name else {}))
     seeds = tuple(int(seed) for seed in wanted.seeds.split(","))
     guests, shares = {}, []
-    for family in wanted.families.split(","):
-        most = density(family, policy, seeds=seeds, dialect=dialect)
+    families = wanted.families.split(",")
+    settings = [Setting(family, seeds=seeds, dialect=dialect) for family in families]
+    for family, most in zip(families, densities(settings, policy), strict=True):
         guests[family] = most.count
         shares.append(max(most.count, 0.5) / most.full)
     mean = math.exp(sum(math.log(share) for share in shares) / len(shares))

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from aerostat.engine.policies.catalogue import find
 from aerostat.engine.policies.static import Static
 from aerostat.errors import UsageError
 from aerostat.model.plans import Moment, Plan
-from aerostat.simulator.density import Density, density, well
+from aerostat.simulator.density import Density, densities, density, well
 from aerostat.simulator.report.rows import Part, Row
 from aerostat.simulator.setting import Setting, grid
 from aerostat.simulator.workloads.family import Family
@@ -59,15 +60,15 @@ def test_the_search_finds_the_last_count_that_is_well(
 ) -> None:
     tried: list[int] = []
 
-    def rows(_self: Setting, counts: list[int], name: str, part: Part) -> list[Row]:
+    def together(asked: Any, _policy: Any, name: str, part: Part) -> list[list[Row]]:
+        ((_, counts),) = asked
         tried.extend(counts)
+        kills = [(n, float(n > best)) for n in counts]
         return [
-            replace(ROW, policy=name, part=part, guests=n, oom_kills=float(n > best))
-            for n in counts
+            [replace(ROW, policy=name, part=part, guests=n, oom_kills=k) for n, k in kills],
         ]
 
-    monkeypatch.setattr(Setting, "run", lambda _self, _policy, counts: counts)
-    monkeypatch.setattr(Setting, "rows", rows)
+    monkeypatch.setattr("aerostat.simulator.density.run_together", together)
     found = density(setting(), Static())
 
     assert found.count == best
@@ -111,3 +112,20 @@ def test_fixed_sizes_hold_as_many_as_their_arithmetic_says() -> None:
     assert 7 <= found.count <= 9
     assert found.best is not None
     assert found.best.part is Part.DENSITY
+
+
+@pytest.mark.slow
+def test_families_that_are_simulated_together_fare_as_alone() -> None:
+    where = [
+        Setting(family, seeds=(1,), budget=2.0 * GIB, seconds=150.0)
+        for family in ("steady", "build", "files")
+    ]
+    policy = find("aerostat")
+
+    assert densities(where, policy) == [density(one, policy) for one in where]
+
+
+def test_what_is_simulated_together_differs_in_the_family_only() -> None:
+    where = [setting(), setting(seeds=(7,))]
+    with pytest.raises(UsageError, match="families only"):
+        densities(where, Static())

@@ -7,12 +7,13 @@ was well and the first that was not. Counts above one that was not well are not 
 host would be well with more guests again is luck.
 """
 
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from aerostat.engine.policies.base import Policy
 from aerostat.simulator.report.rows import Part, Row
-from aerostat.simulator.setting import Setting, grid
+from aerostat.simulator.setting import Setting, grid, run_together
 
 LIMIT = 0.02
 
@@ -68,24 +69,48 @@ def density(
         where = replace(family, **setting) if setting else family
     else:
         where = Setting(family, **setting)
-    called = name or policy.name
+    return densities([where], policy, name=name, limit=limit)[0]
+
+
+def densities(
+    settings: Sequence[Setting], policy: Policy, *, name: str | None = None, limit: float = LIMIT
+) -> list[Density]:
+    """Return the same for settings that differ in their families only, all in the same runs.
+
+    That is much faster than one after the other: a step of many hosts takes little longer than one
+    of a few.
+    """
+    searches = [_search(where, limit) for where in settings]
+    wanted = {row: next(search) for row, search in enumerate(searches)}
+    found: dict[int, Density] = {}
+    while wanted:
+        asked = [(settings[row], counts) for row, counts in wanted.items()]
+        answers = run_together(asked, policy, name or policy.name, Part.SEARCH)
+        for row, rows in zip(tuple(wanted), answers, strict=True):
+            try:
+                wanted[row] = searches[row].send(rows)
+            except StopIteration as ended:
+                found[row] = ended.value
+                del wanted[row]
+    return [found[row] for row in range(len(settings))]
+
+
+def _search(where: Setting, limit: float) -> Generator[list[int], list[Row], Density]:
+    """Yield counts of guests to be tried, and take how they fared; return the density."""
     tried: dict[int, Row] = {}
 
-    def attempt(counts: list[int]) -> None:
-        rows = where.rows(where.run(policy, counts), called, Part.SEARCH)
+    def keep(rows: list[Row]) -> tuple[int, int | None]:
         tried.update({row.guests: row for row in rows})
+        return _bracket(tried, limit)
 
     full = max(where.full(), 1.0)
     low, high = full * _LEAST, full * _MOST
-    attempt(list(grid(low, high, _RATIO)))
-    good, bad = _bracket(tried, limit)
+    good, bad = keep((yield list(grid(low, high, _RATIO))))
     while bad is None and high < full * _ABSURD:
         low, high = high * _RATIO, high * _RATIO**3
-        attempt(list(grid(low, high, _RATIO)))
-        good, bad = _bracket(tried, limit)
+        good, bad = keep((yield list(grid(low, high, _RATIO))))
     if bad is not None and bad > good + 1:
-        attempt(list(range(good + 1, bad)))
-        good, bad = _bracket(tried, limit)
+        good, bad = keep((yield list(range(good + 1, bad))))
     best = tried.get(good)
     return Density(
         count=good,

@@ -5,8 +5,9 @@ with one guest more differs in that guest alone.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,14 @@ class Setting:
 
         `options` are those of `aerostat.simulator.run.simulate` that a setting does not have.
         """
-        houses = [self.house(seed, count) for count in counts for seed in self.seeds]
+        return self.run_houses(self.houses(counts), policy, **options)
+
+    def houses(self, counts: Sequence[int]) -> list[House]:
+        """Return hosts with these counts of guests, each with all seeds, in that order."""
+        return [self.house(seed, count) for count in counts for seed in self.seeds]
+
+    def run_houses(self, houses: Sequence[House], policy: Policy, **options: Any) -> Result:
+        """Return how these hosts fare, of this setting or of one with another family."""
         return simulate(
             houses,
             policy,
@@ -101,12 +109,13 @@ class Setting:
             **options,
         )
 
-    def rows(self, result: Result, name: str, part: Part) -> list[Row]:
+    def rows(self, result: Result, name: str, part: Part, among: slice = slice(None)) -> list[Row]:
         """Return a row for each count of guests that `run` simulated, over all seeds.
 
-        `name` is what the policy is called in them.
+        `name` is what the policy is called in them; `among` says which of the hosts are this
+        setting's.
         """
-        houses = np.arange(len(result.houses.names)).reshape(-1, len(self.seeds))
+        houses = np.arange(len(result.houses.names))[among].reshape(-1, len(self.seeds))
         return [self._row(result, name, part, these.tolist()) for these in houses]
 
     def _row(self, result: Result, name: str, part: Part, houses: list[int]) -> Row:
@@ -140,6 +149,26 @@ class Setting:
             mean_size=float(result.houses.mean_size[houses].mean()),
             mean_held=float(result.houses.mean_held[houses].mean()),
         )
+
+
+def run_together(
+    asked: Sequence[tuple[Setting, Sequence[int]]], policy: Policy, name: str, part: Part
+) -> list[list[Row]]:
+    """Return the rows of settings that differ in their families only, for counts of guests each.
+
+    Raises `UsageError` where they differ in more.
+    """
+    first = asked[0][0]
+    if any(replace(where, family=first.family) != first for where, _ in asked):
+        raise UsageError("settings that are run together differ in their families only")
+    houses = [where.houses(counts) for where, counts in asked]
+    result = first.run_houses([house for lot in houses for house in lot], policy)
+    ends = list(accumulate(len(lot) for lot in houses))
+    slices = [slice(end - len(lot), end) for end, lot in zip(ends, houses, strict=True)]
+    return [
+        where.rows(result, name, part, among)
+        for (where, _), among in zip(asked, slices, strict=True)
+    ]
 
 
 @lru_cache(maxsize=4096)
