@@ -80,8 +80,8 @@ def read(path: Path) -> list[Found]:
 def table(found: Sequence[Found]) -> Iterator[str]:
     """Yield a table: each setting with less, as shipped, and with more."""
     shipped = {each.dialect: each.mean for each in found if not each.setting}
-    yield "| swept | less | density | shipped | density | more | density |"
-    yield "|---|--:|--:|--:|--:|--:|--:|"
+    yield "| swept | tags | less | density | shipped | density | more | density |"
+    yield "|---|--:|--:|--:|--:|--:|--:|--:|"
     defaults = Settings()
     for name in swept():
         for dialect, mean in shipped.items():
@@ -91,7 +91,8 @@ def table(found: Sequence[Found]) -> Iterator[str]:
             default = float(getattr(defaults, name))
             less = [each for each in tried if each.value < default]
             more = [each for each in tried if each.value > default]
-            cells = [f"`{name}`", *_cells(less), f"{default:g}", f"{mean:.2f}", *_cells(more)]
+            middle = [f"{default:g}", f"{mean:.2f}"]
+            cells = [f"`{name}`", dialect, *_cells(less), *middle, *_cells(more)]
             yield f"| {' | '.join(cells)} |"
 
 
