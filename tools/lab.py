@@ -101,6 +101,14 @@ def get_uml() -> None:
     """Install user-mode Linux."""
     if not shutil.which(os.environ.get("AEROSTAT_UML", "linux.uml")):
         install("for guests without QEMU", "user-mode-linux")
+    if needs_compiler():
+        install("for user-mode Linux on a processor with AMX", "gcc", "libc6-dev")
+
+
+def needs_compiler() -> bool:
+    """Return whether aerostat.testing.guests.xstate will compile something here."""
+    wide = "amx_tile" in Path("/proc/cpuinfo").read_text(errors="replace").split()
+    return wide and shutil.which("cc") is None
 
 
 def get_qemu() -> None:

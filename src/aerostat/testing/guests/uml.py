@@ -23,6 +23,7 @@ from aerostat.errors import LinkError, MissingError, PeerError, UsageError
 from aerostat.testing.guests.console import Commanded, Console
 from aerostat.testing.guests.inside import init
 from aerostat.testing.guests.modules import find_modules
+from aerostat.testing.guests.xstate import command_prefix
 from aerostat.testing.processes import places
 from aerostat.testing.processes.process import LabProcess
 from aerostat.units import MIB
@@ -34,11 +35,15 @@ _BALLOON_DEVICE_ID = 5  # virtio 1.2, 5.5.1
 
 
 def find_kernel() -> Path:
-    """Return the user-mode Linux program: $AEROSTAT_UML, or what the distribution installed."""
+    """Return the user-mode Linux program: $AEROSTAT_UML, or what the distribution installed.
+
+    Raises `MissingError` where there is none, or none that can run on this processor.
+    """
     wanted = os.environ.get("AEROSTAT_UML", "linux.uml")
     found = shutil.which(wanted)
     if found is None:
         raise MissingError(f"no user-mode Linux here ({wanted}); {GET_IT}")
+    command_prefix()
     return Path(found)
 
 
@@ -136,6 +141,7 @@ class UmlGuest(Commanded, LabProcess):
     async def _launch(self, kernel: Path, console: int) -> None:
         memory = self.memory_directory or places.memory_directory(self.size)
         await self._spawn(
+            *command_prefix(),
             kernel,
             *self._kernel_arguments(console),
             *("--", "-I", "-S", _quoted(init.__file__)),

@@ -14,6 +14,7 @@ from aerostat.testing.guests.initramfs import pack
 from aerostat.testing.guests.inside import alone
 from aerostat.testing.guests.modules import find_modules
 from aerostat.testing.guests.python import GuestPython, package_files
+from aerostat.testing.guests.xstate import command_prefix
 from aerostat.units import MIB
 
 # A kernel reports free pages only while it has plenty of them: 128 MiB in user-mode Linux.
@@ -44,6 +45,7 @@ def uml_guest(directory: Path) -> KnownGuest:
     kernel = uml.find_kernel()
     modules = find_modules(uml.modules_directory(kernel), "virtio_balloon")
     command = [
+        *command_prefix(),
         str(kernel),
         f"mem={SIZE // MIB}M",
         *("root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro"),
