@@ -3,5 +3,6 @@
 `uml`, `qemu`, `libvirt` and `process` are the kinds; `python` is a QEMU guest with Python inside.
 They obey by their consoles: `console` that of user-mode Linux and of processes, `shell` that of
 QEMU's and libvirt's. What they are made of: `boards`, `initramfs`, `modules`, and `parts`, which
-says where it all is. `inside` is what runs in them.
+says where it all is; `xstate` is for user-mode Linux where the processor has AMX. `inside` is what
+runs in them.
 """
