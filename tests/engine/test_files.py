@@ -75,7 +75,7 @@ def test_files_that_are_read_again_and_again_are_kept(world: Make) -> None:
     host = read_with(world, lambda idle: 20 * MIB if idle < 400 * MIB else 0.0, seconds=60)
 
     assert host.state.worth[0] > 300 * MIB
-    assert host.size[0] > host.use[0] + 380 * MIB
+    assert host.size[0] > host.use[0] + 370 * MIB
 
 
 def test_what_is_read_whatever_is_given_must_be_read(world: Make) -> None:
@@ -111,6 +111,26 @@ def test_of_two_caches_that_which_is_read_comes_first(world: Make) -> None:
     live(60, reader=1)
     assert host.size[1] > 460 * MIB
     assert host.state.worth[0] > 0.8 * worth, "what it was worth is not forgotten, it only waits"
+
+
+def test_a_cache_that_is_too_small_is_soon_worth_all_that_it_has(world: Make) -> None:
+    host = read_with(world, lambda idle: 2 * MIB if idle < 600 * MIB else 0.0, seconds=60)
+
+    assert host.state.worth[0] > 300 * MIB, "all of it, though so little was not read since"
+
+
+def test_where_more_is_read_more_is_given(world: Make) -> None:
+    host = world([1024, 1024], budget=1000)
+    host.use[:] = 100 * MIB
+    host.block_reads[:] = 0.0
+    span = 1200 * MIB
+    for _ in range(120):
+        host.cache[:] = host.size - host.use
+        missed = np.maximum(1 - host.cache / span, 0.0) ** 2
+        host.block_reads += np.array([60.0, 5.0]) * MIB * missed
+        host.run(1)
+
+    assert host.size[0] > 1.75 * host.size[1]
 
 
 def read_with(world: Make, rate: Callable[[float], float], seconds: int, budget: int = 700) -> Any:

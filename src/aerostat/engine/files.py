@@ -8,12 +8,15 @@ than their faults say; and what becomes free without the balloon's doing they ga
 sight all counts as in use.
 
 **What it is worth** shows in reads from the disk. A guest's page cache is worth keeping as far as
-reads grow when it shrinks; a stream of files gains nothing by any amount of memory. So more is kept
-of files as long as more is read than *must* be, as fast as a cache can fill; and what is read still
-after that much memory was given for it is put down as what must be read anyway, and is not when
-reads fall after all. Both are forgotten, and so tried again: the worth slowly, and what must be
-read as soon as less is. A cache of which reads have shown it lately comes before one that was worth
-as much once: whether that still is shows when some of it is taken.
+reads grow when it shrinks; a stream of files gains nothing by any amount of memory. So as long as
+more is read than *must* be, a guest's files are soon worth all that there is of them, and more of
+them are kept, as fast as a cache can fill; and what is read still after that much memory was given
+for it is put down as what must be read anyway, and is not when reads fall after all. Where not all
+can have it, files are given memory in proportion to what is read beyond that: what another page
+saves is not known, but where more is missed, more can be saved. What it is worth and what must be
+read are both forgotten, and so tried again: the former slowly, the latter as soon as less is read.
+A cache of which reads have shown it lately comes before one that was worth as much once: whether
+that still is shows when some of it is taken.
 """
 
 from typing import NamedTuple
@@ -54,6 +57,14 @@ class Files(NamedTuple):
     """By how much reads should fall yet for what was given lately: so much of the floor is a
     guess."""
 
+    def pull(self, settings: Settings) -> FloatArray:
+        """Return what goes to files by: what each guest reads beyond what it must, bytes a second.
+
+        Those that read nothing now are given what is left.
+        """
+        beyond = np.maximum(self.read_rate - self.read_floor, 0.0) + settings.reads_worth
+        return np.where(np.isnan(beyond), settings.reads_unseen, beyond)
+
 
 def follow_files(
     state: State,
@@ -89,7 +100,7 @@ def follow_files(
     caches = known_or(statistics[:, Tag.DISK_CACHES], 0.0)
     worth = np.where(unseen, np.maximum(worth, caches), worth)
     # An average goes on for a while after nobody reads any more.
-    shown = unseen | (np.fmin(more, reads.rate - floor) > settings.reads_harm)
+    shown = unseen | (np.fmin(more, reads.rate - floor) > settings.reads_worth)
     return Files(
         idle=np.maximum(idle - mapped, 0.0),
         mapped=mapped,
@@ -231,11 +242,13 @@ def _worth(
     """
     worth = known_or(state.worth, 0.0)
     there_is = known_or(idle, 0.0)
-    hurts = more > settings.reads_harm
-    # A cache fills no faster than is read; and what it has already is not too little.
-    wished = np.where(hurts, more * reads.seconds, 0.0)
+    hurts = more > settings.reads_worth
+    # With all that it has it reads more than it must: that much is worth keeping, and some more; a
+    # cache fills no faster than is read.
+    rises = 1.0 - np.exp(-reads.seconds / settings.worth_rise)
+    wished = worth + np.fmax(more * reads.seconds, (there_is - worth) * rises)
     lead = settings.worth_lead * guests.max_size
-    raised = np.clip(worth + wished, worth, np.maximum(there_is + lead, worth))
+    raised = np.minimum(wished, np.maximum(there_is + lead, worth))
     after = np.where(hurts, raised, worth * np.exp(-reads.seconds / settings.worth_memory))
     # In vain is what was given, and less so what is read though there is about enough; unless
     # reads fall: that takes until the cache is filled, and the average has followed.

@@ -7,7 +7,7 @@ maximum.
 from dataclasses import dataclass
 from typing import Literal
 
-from aerostat.units import MIB
+from aerostat.units import KIB, MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +189,16 @@ class Settings:
     """Time constant over which reads from the disk are averaged."""
 
     reads_harm: float = 1.0 * MIB
-    """Reads a second, beyond what must be read, that are worth memory: a disk gives some
-    hundred times that, so this is less than one percent of a guest's time."""
+    """Reads a second that hurt: a disk gives some hundred times that, so this is nearly one percent
+    of a guest's time."""
+
+    reads_worth: float = 100 * KIB
+    """Reads a second, beyond what must be read, that show that files are worth the memory that they
+    have: where that is there, nobody need feel even a thousandth of a guest's time."""
+
+    reads_unseen: float = 1.0 * MIB
+    """Files of a guest of which nobody counts the reads are given memory as if it read so much a
+    second."""
 
     mapped_memory: float = 900.0
     """Time constant with which is forgotten how much of its files a guest uses all the time."""
@@ -208,6 +216,10 @@ class Settings:
 
     worth_memory: float = 1200.0
     """Time constant with which the worth of files is forgotten, and so tried again."""
+
+    worth_rise: float = 10.0
+    """Time constant with which the worth of files that are too few rises to what there is of them:
+    so slowly that reads, which are an average, tell what was given in vain."""
 
     worth_fresh: float = 10.0
     """Time constant with which less of what files are worth goes before what others' are: of two

@@ -8,7 +8,7 @@ guests of a host:
 2. what is spare then goes to guests that use more than their entitlement, real use before
    anybody's reserve;
 3. then brittle guests keep a little for a burst, and files get what they have shown that they are
-   worth, those first that have shown it lately;
+   worth, those first that have shown it lately, and by how much is read of them;
 4. then to those that have more without showing a need, and from which nothing may be taken now
    (stale or silent, stuck, or lately harmed): they may keep it, at the cost of others' comfort;
 5. of what is left, but for a small pool, brittle guests become ready for a burst, and then
@@ -82,13 +82,15 @@ def divide(
         brims = low + overhead, high + overhead
         return waterfill(amount, *brims, guests.shares, guests.host) - overhead
 
-    def pour_onto(base: FloatArray, brim: FloatArray, amount: FloatArray) -> FloatArray:
+    def pour_onto(
+        base: FloatArray, brim: FloatArray, amount: FloatArray, weight: FloatArray = guests.shares
+    ) -> FloatArray:
         """Divide what `base` leaves by increments, so that nobody starts with a handicap."""
         room = np.maximum(brim - base, 0.0)
         if not room.any():
             return base
         spent = np.bincount(guests.host, base + overhead, minlength=len(budget))
-        return base + share_out(np.maximum(amount - spent, 0.0), room, guests.shares, guests.host)
+        return base + share_out(np.maximum(amount - spent, 0.0), room, weight, guests.host)
 
     fair_share = share_of(accounts.limit)
     entitlement = share_of(budget) if accounts.reserved.any() else fair_share
@@ -110,9 +112,10 @@ def divide(
     first = np.maximum(reserve, settings.readiness_first * guests.max_size)
     first = np.clip(estimates.demand + first, low, high)
     needed = pour_onto(needed, np.where(comfortable & estimates.brittle, first, 0.0), for_files)
+    by_reads = guests.shares * estimates.files.pull(settings)
     for worth in (estimates.shown_lately * estimates.files.worth, estimates.files.worth):
         files = np.clip(estimates.demand + np.maximum(reserve, worth), low, high)
-        needed = pour_onto(needed, np.where(ours, files, 0.0), for_files)
+        needed = pour_onto(needed, np.where(ours, files, 0.0), for_files, by_reads)
     hidden = ~np.isnan(estimates.files.programs)
     share = np.where(hidden, settings.readiness_hidden, settings.readiness)
     ready = np.clip(estimates.demand + share * guests.max_size, low, high)
