@@ -63,7 +63,7 @@ class Files(NamedTuple):
         Those that read nothing now are given what is left.
         """
         beyond = np.maximum(self.read_rate - self.read_floor, 0.0) + settings.reads_worth
-        return np.where(np.isnan(beyond), settings.reads_unseen, beyond)
+        return known_or(beyond, settings.reads_unseen)
 
 
 def follow_files(
@@ -242,20 +242,20 @@ def _worth(
     """
     worth = known_or(state.worth, 0.0)
     there_is = known_or(idle, 0.0)
-    hurts = more > settings.reads_worth
+    too_few = more > settings.reads_worth
     # With all that it has it reads more than it must: that much is worth keeping, and some more; a
     # cache fills no faster than is read.
     rises = 1.0 - np.exp(-reads.seconds / settings.worth_rise)
     wished = worth + np.fmax(more * reads.seconds, (there_is - worth) * rises)
     lead = settings.worth_lead * guests.max_size
     raised = np.minimum(wished, np.maximum(there_is + lead, worth))
-    after = np.where(hurts, raised, worth * np.exp(-reads.seconds / settings.worth_memory))
+    after = np.where(too_few, raised, worth * np.exp(-reads.seconds / settings.worth_memory))
     # In vain is what was given, and less so what is read though there is about enough; unless
     # reads fall: that takes until the cache is filled, and the average has followed.
     given = np.fmax(idle - (state.sample_size - state.demand), 0.0)
     enough = worth - there_is <= lead / 2
     given += np.where(enough, settings.vain_share * more * reads.seconds, 0.0)
-    given = np.where(hurts, given, 0.0) / (settings.vain_share * np.maximum(guests.max_size, 1.0))
+    given = np.where(too_few, given, 0.0) / (settings.vain_share * np.maximum(guests.max_size, 1.0))
     vain = more * (1.0 - np.exp(-known_or(given, 0.0)))
     owed = known_or(state.read_owed, 0.0)
     fell = np.minimum(np.fmax(known_or(state.read_rate - reads.lately, 0.0), 0.0), owed)
